@@ -1,0 +1,174 @@
+"""The schema: what happened in the market, and what happened to the stream.
+
+Every event is an immutable struct; its fields are in the order in which they are written. Unknown is None inside and
+absent outside, never 0. Prices and sizes are `Number`s (the provider's digits), times are `Timestamp`s (UTC, ns).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from tickstream.numbers import Number
+from tickstream.timestamps import Timestamp
+
+Side = Literal["buy", "sell"]
+"""The taker's side."""
+
+SessionState = Literal["connecting", "up", "down", "held", "closed"]
+GapReason = Literal["disconnect", "sequence", "quota", "dropped", "conflated", "suspend", "torn", "restart"]
+
+
+class Event(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="type"):
+    """Base of all events. `type` in the output is the tag of the class."""
+
+
+class MarketEvent(Event, frozen=True, gc=False, omit_defaults=True, tag_field="type"):
+    """Something that happened in a market. These four come first in every one of them.
+
+    `ts_event` is the provider's time (for a bar: its open), `ts_recv` ours, when the bytes were read.
+    """
+
+    provider: str
+    symbol: str
+    ts_event: Timestamp | None
+    ts_recv: Timestamp
+
+
+class Bar(MarketEvent, frozen=True, gc=False, omit_defaults=True, tag_field="type", tag="bar"):
+    """A candle over [ts_event, ts_event + interval). `spread` = ask - bid, exact."""
+
+    interval: str
+    open: Number
+    high: Number
+    low: Number
+    close: Number
+    volume: Number | None = None
+    bid: Number | None = None
+    ask: Number | None = None
+    spread: Number | None = None
+    closed: bool | None = None
+
+
+class Quote(MarketEvent, frozen=True, gc=False, omit_defaults=True, tag_field="type", tag="quote"):
+    """Top of the book."""
+
+    bid: Number | None = None
+    bid_size: Number | None = None
+    ask: Number | None = None
+    ask_size: Number | None = None
+    spread: Number | None = None
+    last: Number | None = None
+    sequence: int | None = None
+
+
+class Trade(MarketEvent, frozen=True, gc=False, omit_defaults=True, tag_field="type", tag="trade"):
+    """One execution; `side` is the taker's."""
+
+    price: Number
+    size: Number | None = None
+    side: Side | None = None
+    trade_id: str | None = None
+    sequence: int | None = None
+
+
+class SessionEvent(Event, frozen=True, gc=False, omit_defaults=True, tag_field="type", tag="session"):
+    """A session changed its state. `epoch` counts its connections from 1; `retry_in_s` is the wait before the next."""
+
+    provider: str
+    session: int
+    epoch: int
+    ts_recv: Timestamp
+    state: SessionState
+    reason: str | None = None
+    retry_in_s: float | None = None
+
+
+class Account(Event, frozen=True, gc=False, omit_defaults=True, tag_field="type", tag="account"):
+    """What the provider said about the plan after authentication. `quota_remaining` None means unlimited."""
+
+    provider: str
+    ts_recv: Timestamp
+    plan: str | None = None
+    max_symbols: int | None = None
+    credits_per_push: int | None = None
+    quota_remaining: int | None = None
+
+
+class Gap(Event, frozen=True, gc=False, omit_defaults=True, tag_field="type", tag="gap", rename={"start": "from", "end": "to"}):
+    """Between `start` and `end` (our receive times) data may be missing. `missed` counts it where that is known.
+
+    `start` is the last data received before, `end` the first after, or the end of the run.
+    """
+
+    provider: str
+    symbols: tuple[str, ...]
+    reason: GapReason
+    start: Timestamp
+    end: Timestamp
+    session: int | None = None
+    epoch: int | None = None
+    missed: int | None = None
+
+
+class Notice(Event, frozen=True, gc=False, omit_defaults=True, tag_field="type", tag="notice"):
+    """Something the user should know: a provider's error code, a refused symbol, a bad message, a skewed clock."""
+
+    provider: str
+    ts_recv: Timestamp
+    code: str
+    message: str
+    symbols: tuple[str, ...] = ()
+
+
+class Summary(Event, frozen=True, gc=False, omit_defaults=False, tag_field="type", tag="summary"):
+    """The account of a run, written at its end. Counters are totals over all sessions."""
+
+    provider: str
+    ts_recv: Timestamp
+    duration_s: float
+    exit_code: int
+    events: int
+    written: int
+    dropped: int
+    duplicates: int
+    quarantined: int
+    unknown: int
+    gaps: int
+    missed: int | None
+    reconnects: int
+    symbols: int
+    refused: tuple[str, ...]
+    bytes: int
+    credits_used: int | None
+    credits_remaining: int | None
+
+
+AnyEvent = Bar | Quote | Trade | SessionEvent | Account | Gap | Notice | Summary
+
+EVENT_TYPES: dict[str, type[Event]] = {
+    str(kind.__struct_config__.tag): kind
+    for kind in (Bar, Quote, Trade, SessionEvent, Account, Gap, Notice, Summary)
+}
+"""Name in the output -> class: the one table of what exists."""
+
+
+def wire_fields(kind: type[Event]) -> tuple[str, ...]:
+    """The names of an event's fields as written, in order, `type` first."""
+    return ("type", *kind.__struct_encode_fields__)
+
+
+class Batch(msgspec.Struct, gc=False):
+    """What one socket read brought: the unit that travels from a session to the outputs.
+
+    `events` are in the order received. `payloads` are the provider's own messages that carried the market events
+    (for `-o raw`). `size` is the bytes received, for the bounds of the queue.
+    """
+
+    session: int
+    epoch: int
+    ts_recv: Timestamp
+    events: list[Event]
+    payloads: list[bytes] = msgspec.field(default_factory=list)
+    size: int = 0

@@ -1,0 +1,78 @@
+"""Moments in time: integer nanoseconds since 1970 UTC inside, RFC 3339 text outside.
+
+A `Timestamp` is an `int`, so it compares and subtracts as one; its own type tells the encoders to write it as the
+user asked (`--time iso|us|ns`).
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import UTC, datetime
+from functools import lru_cache
+
+NS_PER_SECOND = 1_000_000_000
+MAX_NS = 253_402_300_800 * NS_PER_SECOND
+"""End of the year 9999: later moments have no RFC 3339 text and are a provider's mistake."""
+
+_RFC3339 = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,18}))?)?\s*(?:([Zz])|([+-])(\d\d):?(\d\d))?",
+    re.ASCII,
+)
+
+
+class Timestamp(int):
+    """Nanoseconds since 1970-01-01T00:00:00Z."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"Timestamp({rfc3339(self)})"
+
+
+def rfc3339(ns: int) -> str:
+    """UTC text with microseconds and `Z`, always 27 characters; digits below a microsecond are cut, not rounded."""
+    seconds, below = divmod(ns, NS_PER_SECOND)
+    return f"{_second(seconds)}.{below // 1000:06d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)).rjust(19, "0")
+
+
+def parse_rfc3339(text: str) -> Timestamp:
+    """The moment an ISO 8601 / RFC 3339 text names; without an offset it is UTC.
+
+    Accepts `T` or a space, `Z` or an offset, and up to 18 fractional digits (cut after nanoseconds).
+    Raises ValueError for anything else, and for moments before 1970.
+    """
+    match = _RFC3339.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"not an RFC 3339 time: {text[:40]!r}")
+    year, month, day, hour, minute, second, fraction, _zulu, sign, off_h, off_m = match.groups()
+    leap = second == "60"  # a leap second is folded into the second before it, as Unix time does
+    moment = datetime(int(year), int(month), int(day), int(hour), int(minute), 59 if leap else int(second or 0), tzinfo=UTC)
+    seconds = int(moment.timestamp())
+    if sign:
+        offset = int(off_h) * 3600 + int(off_m) * 60
+        seconds += offset if sign == "-" else -offset
+    return _checked(seconds * NS_PER_SECOND + int((fraction or "0")[:9].ljust(9, "0")))
+
+
+def from_epoch(value: int | str, unit_ns: int) -> Timestamp:
+    """The moment of an epoch count, `unit_ns` nanoseconds a unit (1_000_000 for milliseconds); `str` may have a
+    fraction, which is kept exactly. Raises ValueError when it is not a number or out of range."""
+    if isinstance(value, int):
+        return _checked(value * unit_ns)
+    whole, _, fraction = value.strip().partition(".")
+    if not (whole.isascii() and whole.isdigit() and len(whole) < 20 and (not fraction or fraction.isdigit())):
+        raise ValueError(f"not an epoch time: {value[:40]!r}")
+    below = int(fraction[:9].ljust(9, "0")) * unit_ns // NS_PER_SECOND if fraction else 0
+    return _checked(int(whole) * unit_ns + below)
+
+
+def _checked(ns: int) -> Timestamp:
+    if not 0 <= ns < MAX_NS:
+        raise ValueError("time out of range (1970 to 9999)")
+    return Timestamp(ns)
