@@ -185,9 +185,10 @@ class FrameReader:
         if stop > len(buf):
             self._need = stop - pos
             return pos
-        payload = buf[start:stop]
         if masked:
-            payload = apply_mask(payload, buf[mask_at:start])
+            payload = apply_mask(memoryview(buf)[start:stop], buf[mask_at:start])
+        else:
+            payload = buf[start:stop]
         if opcode >= CLOSE:
             self._control(opcode, payload, batch)
         else:
@@ -285,14 +286,14 @@ def is_utf8(payload: bytes) -> bool:
     return True
 
 
-def apply_mask(payload: bytes, mask: bytes) -> bytes:
+def apply_mask(payload: bytes | memoryview, mask: bytes) -> bytes:
     """Mask or unmask: exclusive or with the four bytes of `mask`, repeated."""
     if len(payload) <= _BLOCK:
         return _xor(payload, mask)
     return b"".join(_xor(payload[start : start + _BLOCK], mask) for start in range(0, len(payload), _BLOCK))
 
 
-def _xor(data: bytes, mask: bytes) -> bytes:
+def _xor(data: bytes | memoryview, mask: bytes) -> bytes:
     size = len(data)
     repeated = (mask * (size // 4 + 1))[:size]
     return (int.from_bytes(data, "big") ^ int.from_bytes(repeated, "big")).to_bytes(size, "big")
