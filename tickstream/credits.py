@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from enum import Enum
 from typing import NamedTuple
 
-from tickstream.errors import CreditLimit
+from tickstream.errors import CreditLimit, Forbidden, SymbolRefused
 
 MINUTES_PER_DAY = 1440
 NS_PER_SECOND = 1_000_000_000
@@ -65,6 +66,139 @@ class CreditRates(NamedTuple):
             known = self.plan(name) or Plan(name, None, 1, None, None)
             plans[known.name] = known._replace(**values)  # type: ignore[arg-type]  # checked by config.py
         return self._replace(plans=tuple(plans.values()))
+
+
+class Fit(Enum):
+    """Whether a plan serves a subscription."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+class Usage(NamedTuple):
+    """What is to be streamed: so many symbols, `minutes_a_day` on each trading day, `trading_days` in a week."""
+
+    symbols: int
+    minutes_a_day: int = MINUTES_PER_DAY
+    trading_days: int = 7
+
+
+class Estimate(NamedTuple):
+    """What a usage costs on a plan, in credits. `per_minute` and above count all symbols.
+
+    `per_day` is one trading day. `per_30_days` and longer periods are averages where not every day trades, rounded up.
+    """
+
+    plan: Plan
+    usage: Usage
+    per_minute: int
+    per_hour: int
+    per_day: int
+    per_week: int
+    per_30_days: int
+    quota: int | None
+    lasts_minutes: int | None
+    """Minutes of streaming until the quota is used up; None when it lasts the day."""
+    symbols_sustained: int | None
+    """Symbols that the quota pays for all day; None without a quota."""
+    fit: Fit
+    reason: str
+    """Why it does not fit, or why that is not known."""
+
+    def over(self, days: int) -> int:
+        """Credits for so many calendar days, on average, rounded up."""
+        return -(-self.per_week * days // 7)
+
+
+def estimate(plan: Plan, usage: Usage, minutes_per_push: int = 1, quota: int | None = None) -> Estimate:
+    """What this usage costs on this plan. `quota` replaces the plan's daily quota."""
+    pushes_a_day = usage.minutes_a_day // minutes_per_push
+    per_round = usage.symbols * plan.credits_per_push
+    per_day = per_round * pushes_a_day
+    per_week = per_day * usage.trading_days
+    limit = plan.daily_quota if quota is None else quota
+    lasts = sustained = None
+    if limit is not None and per_day > limit:
+        lasts = limit // per_round * minutes_per_push
+    if limit is not None and plan.credits_per_push and pushes_a_day:
+        sustained = limit // (plan.credits_per_push * pushes_a_day)
+    fit, reason = _fit(plan, usage.symbols, per_day, limit, assumed=quota is None and plan.quota_is_assumed)
+    return Estimate(
+        plan,
+        usage,
+        per_minute=-(-per_round // minutes_per_push),
+        per_hour=-(-per_round * 60 // minutes_per_push),
+        per_day=per_day,
+        per_week=per_week,
+        per_30_days=-(-per_week * 30 // 7),
+        quota=limit,
+        lasts_minutes=lasts,
+        symbols_sustained=sustained,
+        fit=fit,
+        reason=reason,
+    )
+
+
+def _fit(plan: Plan, symbols: int, per_day: int, quota: int | None, *, assumed: bool) -> tuple[Fit, str]:
+    if not plan.streaming:
+        return Fit.NO, "no streaming"
+    beyond = plan.max_symbols is not None and symbols > plan.max_symbols
+    if beyond and not plan.max_symbols_is_minimum:
+        return Fit.NO, f"{plan.max_symbols}-symbol limit"
+    if quota is not None and per_day > quota:
+        return Fit.NO, f"over {quota:,} credits a day" + (" (assumed)" if assumed else "")
+    if beyond:
+        return Fit.UNKNOWN, f"known to serve {plan.max_symbols} symbols; its limit is not published"
+    return Fit.YES, ""
+
+
+def refuse(plan: Plan, symbols: int) -> None:
+    """Raises Forbidden for a plan without streaming, SymbolRefused for more symbols than it is known to allow."""
+    if not plan.streaming:
+        raise Forbidden(
+            f"the {plan.name} plan has no streaming", code="forbidden", hint="See --compare for the plans that have."
+        )
+    if plan.max_symbols is not None and not plan.max_symbols_is_minimum and symbols > plan.max_symbols:
+        raise SymbolRefused(
+            f"{symbols} symbols are too many for the {plan.name} plan: it has a {plan.max_symbols}-symbol limit",
+            hint="Ask for fewer symbols, or see --compare for a plan that takes them.",
+        )
+
+
+def cheapest(estimates: Iterable[Estimate]) -> Estimate | None:
+    """The one of least price that fits; one whose fit is unknown only when no other does; None when none may."""
+    ranked = [one for one in estimates if one.fit is not Fit.NO]
+    return min(
+        ranked,
+        key=lambda one: (one.fit is Fit.UNKNOWN, one.plan.price_usd is None, one.plan.price_usd or 0, one.per_day),
+        default=None,
+    )
+
+
+def preflight(symbols: int, plan: Plan | None, rates: CreditRates, duration_s: float | None = None) -> str:
+    """One line that says what a run will cost: "2 symbols on starter: 10 credits a minute, 600 an hour, ...".
+
+    Without a plan, the span over all plans that stream. `duration_s` adds the most that a run so long can cost.
+    """
+    prices = [plan.credits_per_push] if plan else [one.credits_per_push for one in rates.plans if one.streaming]
+    costs = sorted({symbols * price for price in prices}) or [0]
+    each = rates.minutes_per_push
+    parts = [
+        f"{_span(costs, 1)} credits " + ("a minute" if each == 1 else f"every {each} minutes"),
+        f"{_span(costs, 60, each)} an hour",
+        f"{_span(costs, MINUTES_PER_DAY, each)} a day",
+    ]
+    if duration_s is not None:
+        # A run may begin just before one push and end just after another.
+        parts.append(f"at most {_span(costs, int(duration_s // (60 * each)) + 1)} in this run")
+    name = f" on {plan.name}" if plan else ", by plan"
+    return f"{symbols} {'symbol' if symbols == 1 else 'symbols'}{name}: {', '.join(parts)}"
+
+
+def _span(costs: list[int], times: int, each: int = 1) -> str:
+    low, high = costs[0] * times // each, costs[-1] * times // each
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 class CreditMeter:
