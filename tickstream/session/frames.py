@@ -185,10 +185,7 @@ class FrameReader:
         if stop > len(buf):
             self._need = stop - pos
             return pos
-        if masked:
-            payload = apply_mask(memoryview(buf)[start:stop], buf[mask_at:start])
-        else:
-            payload = buf[start:stop]
+        payload = apply_mask(memoryview(buf)[start:stop], buf[mask_at:start]) if masked else buf[start:stop]
         if opcode >= CLOSE:
             self._control(opcode, payload, batch)
         else:
