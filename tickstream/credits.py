@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import NamedTuple
 
-from tickstream.errors import CreditLimit, Forbidden, SymbolRefused
+from tickstream.errors import ConfigError, CreditLimit, Forbidden, SymbolRefused
 
 MINUTES_PER_DAY = 1440
 NS_PER_SECOND = 1_000_000_000
@@ -54,7 +54,8 @@ class CreditRates(NamedTuple):
     def override(self, changes: Mapping[str, Mapping[str, object]]) -> CreditRates:
         """The rates with fields of plans replaced, and plans added, as the config file says.
 
-        A limit or a quota that is given counts as known. Values must have been checked.
+        A limit or a quota that is given counts as known. Values must have been checked. Raises ConfigError for a
+        plan that is new and does not say what a push costs.
         """
         plans = {plan.name: plan for plan in self.plans}
         for name, fields in changes.items():
@@ -63,7 +64,10 @@ class CreditRates(NamedTuple):
                 values.setdefault("max_symbols_is_minimum", False)
             if "daily_quota" in values:
                 values.setdefault("quota_is_assumed", False)
-            known = self.plan(name) or Plan(name, None, 1, None, None)
+            known = self.plan(name)
+            if known is None and "credits_per_push" not in values:
+                raise ConfigError(f"the plan {name!r} is new: it needs credits_per_push")
+            known = known or Plan(name, None, 0, None, None)
             plans[known.name] = known._replace(**values)  # type: ignore[arg-type]  # checked by config.py
         return self._replace(plans=tuple(plans.values()))
 

@@ -7,12 +7,23 @@ logged or raised goes through `Secret.redact` first, in case the provider echoes
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, BinaryIO, NamedTuple
+
+from tickstream import private_files
+from tickstream.errors import ConfigError
 
 MASK = "***"
 
 SHORTEST_REDACTED = 4
 """Keys below this length are not redacted: replacing every `a` would destroy the text and protect nothing."""
+
+MAX_KEY_LENGTH = 4096
+"""Characters; what is longer is no key but some other file."""
+
+COMMAND_TIMEOUT_S = 30.0
+"""For `key_command`: time enough to type the passphrase of a password store."""
 
 _SHORTEST_CORE = 8
 """Fewer base64 characters than this, cut from the middle of a longer text, would match by accident."""
@@ -140,3 +151,145 @@ def _base64_forms(value: str) -> Iterable[str]:
     for core in cores:
         yield core
         yield core.replace("+", "-").replace("/", "_")
+
+
+class KeySettings(NamedTuple):
+    """What the config file at `path` says about a provider's key."""
+
+    path: Path | None = None
+    key: Secret | None = None
+    key_command: tuple[str, ...] = ()
+
+
+class FoundKey(NamedTuple):
+    """A key, and where it came from, in words that can be shown."""
+
+    key: Secret
+    origin: str
+
+
+_found: list[Secret] = []
+
+
+def redact_found(text: str) -> str:
+    """The text without any key that was found in this process: the last net under what goes to stderr."""
+    return Secret.redactor(_found)(text) if _found else text
+
+
+def find_key(
+    provider: str,
+    key_env: str | None,
+    *,
+    env: Mapping[str, str],
+    key_file: Path | None = None,
+    key_stdin: BinaryIO | None = None,
+    settings: KeySettings | None = None,
+) -> FoundKey | None:
+    """The key for a provider; None when there is none anywhere.
+
+    The first of: `key_file`; `key_stdin`, of which one line is read; the environment variable `key_env`; the config
+    file's `key_command`; its `key`. A source that is named and gives no usable key is an error, not a reason to look
+    further. Raises ConfigError, whose text never holds the key.
+    """
+    found = _find(provider, key_env, env, key_file, key_stdin, settings or KeySettings())
+    if found is not None and found.key not in _found:
+        _found.append(found.key)
+    return found
+
+
+def _find(
+    provider: str,
+    key_env: str | None,
+    env: Mapping[str, str],
+    key_file: Path | None,
+    key_stdin: BinaryIO | None,
+    settings: KeySettings,
+) -> FoundKey | None:
+    if key_file is not None:
+        return FoundKey(_from_file(key_file), f"--key-file {key_file}")
+    if key_stdin is not None:
+        return FoundKey(read_key(key_stdin, "stdin"), "--key-stdin")
+    if key_env and env.get(key_env):
+        return FoundKey(checked(env[key_env], f"the environment variable {key_env}"), f"environment {key_env}")
+    if settings.key_command:
+        origin = f"key_command of {provider} in {settings.path}"
+        inner = {name: value for name, value in env.items() if name != key_env}
+        return FoundKey(checked(_run(settings.key_command, inner), origin), origin)
+    if settings.key is not None:
+        return FoundKey(settings.key, f"{settings.path}")
+    return None
+
+
+def checked(text: str, origin: str) -> Secret:
+    """The key in a text, without the white space around it. Raises ConfigError, naming `origin`, when it is none."""
+    value = text.strip()
+    if not value:
+        raise ConfigError(f"{origin} holds no key: it is empty")
+    if len(value) > MAX_KEY_LENGTH:
+        raise ConfigError(f"{origin} holds no key: it is longer than {MAX_KEY_LENGTH:,} characters")
+    if not value.isprintable():
+        raise ConfigError(f"{origin} holds no usable key: there are control characters or several lines in it")
+    return Secret(value)
+
+
+def read_key(stream: BinaryIO, origin: str) -> Secret:
+    """The key in the first line of a stream: what follows is left for others. Raises ConfigError."""
+    return checked(_text(stream.readline(MAX_KEY_LENGTH + 2), origin), origin)
+
+
+def _from_file(path: Path) -> Secret:
+    try:
+        file = private_files.read(path, MAX_KEY_LENGTH)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise ConfigError(f"cannot read the key file {path}: {getattr(error, 'strerror', error)}") from error
+    file.require_private(f"the key file {path}")
+    return checked(_text(file.data, f"the key file {path}"), f"the key file {path}")
+
+
+def _text(data: bytes, origin: str) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        # "from None": the error would carry the bytes along.
+        raise ConfigError(f"{origin} holds no key: it is no UTF-8 text") from None
+
+
+def _run(command: Sequence[str], env: Mapping[str, str]) -> str:
+    """What the command prints. No shell, no stdin; what it says on stderr is not shown: it may quote the key."""
+    import subprocess
+    import threading
+
+    name = command[0]
+    advice = "Run it by hand to see why."
+    try:
+        child = subprocess.Popen(  # noqa: S603 - the user's own command, from a file that only the user can write
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=dict(env)
+        )
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"key_command {name!r} cannot be run: {getattr(error, 'strerror', error)}") from error
+    output: list[bytes] = []
+    # In a thread, because no read from a pipe has a timeout, and a grandchild may keep the pipe open for ever.
+    reader = threading.Thread(target=_read_into, args=(child.stdout, output), daemon=True)
+    reader.start()
+    reader.join(COMMAND_TIMEOUT_S)
+    try:
+        if reader.is_alive():
+            raise ConfigError(f"key_command {name!r} gave no key within {COMMAND_TIMEOUT_S:g} s", hint=advice)
+        if len(output[0]) > MAX_KEY_LENGTH:
+            raise ConfigError(f"key_command {name!r} printed more than a key", hint=advice)
+        try:
+            status = child.wait(COMMAND_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            raise ConfigError(f"key_command {name!r} does not end", hint=advice) from None
+    finally:
+        child.kill()
+        child.wait()
+    if status:
+        raise ConfigError(f"key_command {name!r} failed with exit status {status}", hint=advice)
+    # Password stores keep the secret in the first line and notes below it.
+    return _text(output[0], f"key_command {name!r}").lstrip().partition("\n")[0]
+
+
+def _read_into(pipe: IO[bytes], output: list[bytes]) -> None:
+    with pipe:
+        output.append(pipe.read(MAX_KEY_LENGTH + 1))
