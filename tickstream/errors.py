@@ -72,10 +72,10 @@ class ExitCode(IntEnum):
 class Recovery(Enum):
     """What a session does about an error."""
 
-    FATAL = "fatal"        # stop at once; no retry can mend it
-    BACKOFF = "backoff"    # reconnect, full jitter, 1 s to 60 s
-    HOLD = "hold"          # wait long (30, 60, 120, 300 s): another connection has to go first
-    RATE = "rate"          # wait as told by the server, then as BACKOFF
+    FATAL = "fatal"  # stop at once; no retry can mend it
+    BACKOFF = "backoff"  # reconnect, full jitter, 1 s to 60 s
+    HOLD = "hold"  # wait long (30, 60, 120, 300 s): another connection has to go first
+    RATE = "rate"  # wait as told by the server, then as BACKOFF
 
 
 class TickstreamError(Exception):

@@ -96,7 +96,9 @@ class Account(Event, frozen=True, gc=False, omit_defaults=True, tag_field="type"
     quota_remaining: int | None = None
 
 
-class Gap(Event, frozen=True, gc=False, omit_defaults=True, tag_field="type", tag="gap", rename={"start": "from", "end": "to"}):
+class Gap(
+    Event, frozen=True, gc=False, omit_defaults=True, tag_field="type", tag="gap", rename={"start": "from", "end": "to"}
+):
     """Between `start` and `end` (our receive times) data may be missing. `missed` counts it where that is known.
 
     `start` is the last data received before, `end` the first after, or the end of the run.
@@ -132,9 +134,9 @@ class Summary(Event, frozen=True, gc=False, omit_defaults=False, tag_field="type
     events: int
     written: int
     dropped: int
-    duplicates: int
     quarantined: int
     unknown: int
+    unrequested: int
     gaps: int
     missed: int | None
     reconnects: int
@@ -148,8 +150,7 @@ class Summary(Event, frozen=True, gc=False, omit_defaults=False, tag_field="type
 AnyEvent = Bar | Quote | Trade | SessionEvent | Account | Gap | Notice | Summary
 
 EVENT_TYPES: dict[str, type[Event]] = {
-    str(kind.__struct_config__.tag): kind
-    for kind in (Bar, Quote, Trade, SessionEvent, Account, Gap, Notice, Summary)
+    str(kind.__struct_config__.tag): kind for kind in (Bar, Quote, Trade, SessionEvent, Account, Gap, Notice, Summary)
 }
 """Name in the output -> class: the one table of what exists."""
 
@@ -159,7 +160,14 @@ def wire_fields(kind: type[Event]) -> tuple[str, ...]:
     return ("type", *kind.__struct_encode_fields__)
 
 
-class Batch(msgspec.Struct, gc=False):
+class Quarantined(msgspec.Struct, frozen=True):
+    """A message that could not be used: its first 4 KiB, without our key in it, and why."""
+
+    payload: bytes
+    reason: str
+
+
+class Batch(msgspec.Struct, gc=False, eq=False):
     """What one socket read brought: the unit that travels from a session to the outputs.
 
     `events` are in the order received. `payloads` are the provider's own messages that carried the market events
@@ -172,3 +180,4 @@ class Batch(msgspec.Struct, gc=False):
     events: list[Event]
     payloads: list[bytes] = msgspec.field(default_factory=list)
     size: int = 0
+    quarantined: list[Quarantined] = msgspec.field(default_factory=list)

@@ -32,6 +32,12 @@ class SessionStatus(msgspec.Struct):
     """The provider withholds data until its quota resets."""
     refused: tuple[str, ...] = ()
     bytes_received: int = 0
+    """On this connection."""
+    bytes_before: int = 0
+    """On the connections before it."""
+    quarantined: int = 0
+    unknown: int = 0
+    unrequested: int = 0
     blocked: bool = False
     """The reader of our output is slow, and the queue is full."""
 

@@ -52,7 +52,9 @@ def parse_rfc3339(text: str) -> Timestamp:
         raise ValueError(f"not an RFC 3339 time: {text[:40]!r}")
     year, month, day, hour, minute, second, fraction, _zulu, sign, off_h, off_m = match.groups()
     leap = second == "60"  # a leap second is folded into the second before it, as Unix time does
-    moment = datetime(int(year), int(month), int(day), int(hour), int(minute), 59 if leap else int(second or 0), tzinfo=UTC)
+    moment = datetime(
+        int(year), int(month), int(day), int(hour), int(minute), 59 if leap else int(second or 0), tzinfo=UTC
+    )
     seconds = int(moment.timestamp())
     if sign:
         offset = int(off_h) * 3600 + int(off_m) * 60

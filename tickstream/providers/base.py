@@ -15,11 +15,15 @@ from typing import ClassVar
 import msgspec
 
 from tickstream.credits import CreditRates
-from tickstream.errors import ProviderError
-from tickstream.events import Account, Event
+from tickstream.errors import ProviderError, SymbolRefused, TickstreamError
+from tickstream.events import Account, Event, Notice, Quarantined
 from tickstream.keys import Secret
 from tickstream.subscriptions import Channel, Subscription
 from tickstream.timestamps import Timestamp
+
+QUARANTINE_BYTES = 4096
+QUARANTINE_AT_ONCE = 100
+"""Kept until taken; beyond that bad messages are only counted."""
 
 
 class Phase(Enum):
@@ -37,13 +41,6 @@ class ConnectRequest(msgspec.Struct, frozen=True):
     headers: Mapping[str, str | Secret] = {}
     subprotocols: tuple[str, ...] = ()
     secrets: tuple[Secret, ...] = ()
-
-
-class Quarantined(msgspec.Struct, frozen=True):
-    """A message that could not be used: its first 4 KiB, redacted, and why."""
-
-    payload: bytes
-    reason: str
 
 
 class FeedCounters(msgspec.Struct):
@@ -94,6 +91,10 @@ class ProviderSpec(msgspec.Struct, frozen=True):
     settings: Mapping[str, tuple[str, ...]] = {}
     """Provider settings in the config file -> the values allowed; the first is the default."""
 
+    def error(self, code: str) -> ErrorCode | None:
+        """What is known of an error code."""
+        return next((entry for entry in self.errors if entry.code == code), None)
+
 
 class Feed(msgspec.Struct, frozen=True):
     """What one connection is to deliver: the argument of `ProviderSpec.protocol`."""
@@ -104,6 +105,12 @@ class Feed(msgspec.Struct, frozen=True):
     settings: Mapping[str, str] = {}
     refused: frozenset[str] = frozenset()
     """Symbols the provider refused before: never asked for again."""
+    shard: int = 0
+    shards: int = 1
+
+    def share_of(self, limit: int) -> int:
+        """How many of the first `limit` symbols of the whole run belong to this connection (symbols go round robin)."""
+        return len(range(self.shard, limit, self.shards))
 
 
 class FeedProtocol(ABC):
@@ -122,6 +129,9 @@ class FeedProtocol(ABC):
         """Symbols refused on this connection -> why."""
         self.paused = False
         """True while the provider withholds data on purpose (quota): silence is then no fault."""
+        self.asked: frozenset[str] = frozenset()
+        """Symbols asked for and not refused: data for any other is no data of ours."""
+        self._last_error: tuple[str, str] | None = None
         self._outgoing: list[bytes] = []
         self._events: list[Event] = []
         self._payloads: list[bytes] = []
@@ -142,18 +152,28 @@ class FeedProtocol(ABC):
         Raises ProviderError when the provider ends the conversation; events before it remain to be taken.
         """
 
-    def tick(self, now: float) -> None:
-        """Time has passed. Raises AuthTimeout, or SessionStale when a deadline of the protocol is over."""
+    def tick(self, now: float, ts: Timestamp) -> None:  # noqa: B027 - a protocol may have no deadlines
+        """Time has passed; `ts` is the wall clock, for events.
+
+        Raises AuthTimeout or SessionStale when a deadline of the protocol is over.
+        """
 
     def next_deadline(self) -> float | None:
         """Monotonic time at which `tick` or `frames_to_send` has something to do; None: nothing planned."""
         return None
 
-    def closed(self, code: int | None, reason: str) -> Exception | None:
-        """The provider's meaning of a close code, or None: the session then treats it as RFC 6455 says."""
-        return None
+    def closed(self, code: int | None, reason: str) -> TickstreamError | None:  # noqa: ARG002 - for those whose codes mean something
+        """The provider's meaning of the end of a connection, or None: the session then does as RFC 6455 says.
 
-    def frames_to_send(self, now: float) -> list[bytes]:
+        By default an error message before the feed was live says why, whatever the close code.
+        """
+        if self._last_error is None or self.phase is Phase.LIVE:
+            return None
+        error, message = self._last_error
+        text = f"{self.spec.title}: {self.words_for(error, message)}, and closed the connection."
+        return self.error_for(error, message) or ProviderError(text, code=self.redact(error)[:60])
+
+    def frames_to_send(self, now: float) -> list[bytes]:  # noqa: ARG002 - for those that pace
         """Text messages that are due; pacing lives here."""
         out, self._outgoing = self._outgoing, []
         return out
@@ -173,15 +193,98 @@ class FeedProtocol(ABC):
         out, self._quarantined = self._quarantined, []
         return out
 
+    # --- what every protocol says in the same way -----------------------------------------------------------------
+
     def redact(self, text: str) -> str:
         """Provider text without our key in it, in case it is echoed."""
         return self.feed.key.redact(text) if self.feed.key else text
 
+    def notice(self, ts: Timestamp, code: str, message: str, symbols: tuple[str, ...] = ()) -> None:
+        """Tell the user something; redacted and of bounded length, for both may be the provider's words."""
+        text = self.redact(message)[:400]
+        self._events.append(Notice(self.spec.name, ts, self.redact(code)[:60], text, symbols))
+
+    def choose(self, ts: Timestamp, limit: int | None) -> tuple[str, ...]:
+        """The symbols to ask for: all but those refused before, and no more than the plan's limit.
+
+        Raises SymbolRefused when none is left.
+        """
+        wanted = tuple(s for s in self.feed.subscription.symbols if s not in self.feed.refused)
+        allowed = wanted if limit is None else wanted[: max(0, self.feed.share_of(limit))]
+        if len(allowed) < len(wanted):
+            self.refuse(ts, "symbol_limit", f"over the limit of {limit} symbols of this plan", wanted[len(allowed) :])
+        if not allowed:
+            raise self.all_refused()
+        self.asked = frozenset(allowed)
+        return allowed
+
+    def confirm(self, ts: Timestamp, confirmed: frozenset[str]) -> None:
+        """The provider says what it will send: what was asked for and is not among it, is refused.
+
+        Raises SymbolRefused when none is left.
+        """
+        missing = tuple(s for s in self.feed.subscription.symbols if s in self.asked and s not in confirmed)
+        self.asked &= confirmed
+        if missing:
+            why = "not in the provider's confirmation: unknown to it, or not in the plan"
+            self.refuse(ts, "symbol_refused", why, missing)
+        if not self.asked:
+            raise self.all_refused()
+        self.go_live()
+
+    def go_live(self) -> None:
+        """Data flows, or is sure to."""
+        self.phase = Phase.LIVE
+        self.active = tuple(s for s in self.feed.subscription.symbols if s in self.asked)
+
+    def unrequested(self, ts: Timestamp, symbol: str) -> None:
+        """Data that was not asked for is counted and left out; the first is reported."""
+        self.counters.unrequested += 1
+        if self.counters.unrequested == 1:
+            self.notice(ts, "unrequested_symbol", f"data for {symbol[:40]!r}, not asked for; counted and left out")
+
+    def report(self, ts: Timestamp, code: str, message: str) -> None:
+        """The provider reports an error. Raises what it stands for; where the conversation goes on, it is a notice."""
+        self._last_error = (code, message)
+        error = self.error_for(code, message)
+        if error is not None:
+            raise error
+        self.notice(ts, code, self.words_for(code, message))
+
+    def refuse(self, ts: Timestamp, code: str, why: str, symbols: tuple[str, ...]) -> None:
+        """These symbols will not come: said once, and never asked for again."""
+        self.refused.update(dict.fromkeys(symbols, why))
+        self.notice(ts, code, f"{', '.join(symbols)}: {why}", symbols)
+
+    def all_refused(self) -> SymbolRefused:
+        """The error when nothing is left to stream."""
+        refused = tuple(self.refused) or self.feed.subscription.symbols
+        return SymbolRefused(
+            f"{self.spec.title} refused every symbol asked for: {', '.join(refused)}.",
+            code="symbol_refused",
+            symbols=refused,
+            hint=f"Symbols are {self.spec.symbol_help}. Check the spelling, and the symbol limit of your plan.",
+        )
+
+    def words_for(self, code: str, message: str) -> str:
+        """A provider's error in our words and its own."""
+        known = self.spec.error(code)
+        meaning = known.meaning if known else "an error code that tickstream does not know"
+        said = self.redact(message)[:200]
+        return f"{self.redact(code)[:60]}: {meaning}" + (f" ({said})" if said else "")
+
+    def error_for(self, code: str, message: str) -> ProviderError | None:
+        """The exception that an error code stands for; None if the conversation goes on."""
+        known = self.spec.error(code)
+        if known is None or known.error is None:
+            return None
+        return known.error(f"{self.spec.title}: {self.words_for(code, message)}", code=code, hint=known.advice)
+
     def quarantine(self, payload: bytes, reason: str) -> None:
         """Set a message aside: counted always, its first 4 KiB kept until taken."""
         self.counters.quarantined += 1
-        if len(self._quarantined) < 100:
-            kept = payload[:4096]
-            if self.feed.key:
-                kept = self.feed.key.redact_bytes(payload)[:4096]
-            self._quarantined.append(Quarantined(kept, reason))
+        if len(self._quarantined) < QUARANTINE_AT_ONCE:
+            kept = (
+                self.feed.key.redact_bytes(payload[:QUARANTINE_BYTES]) if self.feed.key else payload[:QUARANTINE_BYTES]
+            )
+            self._quarantined.append(Quarantined(kept, self.redact(reason)[:200]))

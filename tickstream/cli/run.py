@@ -1,0 +1,270 @@
+"""A run: the main thread's loop from the queue through the pipeline to the output, its bounds, its end and its account."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from tickstream.cli.signals import Signals
+from tickstream.cli.talk import Talk
+from tickstream.clock import Clock
+from tickstream.credits import CreditMeter
+from tickstream.errors import ExitCode, Incomplete, NoData, SymbolRefused, TickstreamError
+from tickstream.events import Batch, Event, Gap, MarketEvent, Notice, Quarantined, Summary
+from tickstream.pipeline.base import Stage
+from tickstream.pipeline.gaps import GapStage
+from tickstream.pipeline.limits import LimitStage
+from tickstream.session.queue import BatchQueue
+from tickstream.session.supervisor import Supervisor
+from tickstream.sinks.base import ReaderGone, Sink
+from tickstream.status import RunStatus
+
+TICK_S = 0.1
+DRAIN_S = 5.0
+GOODBYE_S = 4.0
+"""For the sessions to say goodbye: the closing handshake takes 3 s at most."""
+BLOCKED_WARNING_S = 5.0
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """What ends a run: seconds from its start, seconds without data; under `strict` what makes it incomplete."""
+
+    duration_s: float | None = None
+    idle_timeout_s: float | None = None
+    strict: bool = False
+    drain_s: float = DRAIN_S
+
+
+class Parts(msgspec.Struct, frozen=True):
+    """What a run is put together from."""
+
+    supervisor: Supervisor
+    queue: BatchQueue
+    gaps: GapStage
+    limit: LimitStage
+    sink: Sink
+    talk: Talk
+    status: RunStatus
+
+
+class Run:
+    """Made for one use: `execute()` returns the exit code, or raises the error that ended the run."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        parts: Parts,
+        bounds: Bounds,
+        *,
+        events_in_data: bool = False,
+        on_quarantined: Callable[[list[Quarantined]], None] | None = None,
+    ) -> None:
+        self._clock = clock
+        self._supervisor = parts.supervisor
+        self._queue = parts.queue
+        self._gaps = parts.gaps
+        self._limit = parts.limit
+        self._stages: list[Stage] = [parts.gaps, parts.limit]
+        self._sink = parts.sink
+        self._talk = parts.talk
+        self._status = parts.status
+        self._bounds = bounds
+        self._events_in_data = events_in_data
+        self._on_quarantined = on_quarantined
+        self._started = self._last_data = self._clock.monotonic()
+        self._received = self._written = 0
+        self._reader_gone = False
+        self._drain_deadline: float | None = None
+        self._warned_blocked = False
+        self._refused: dict[str, None] = {}
+
+    # --- the whole ---------------------------------------------------------------------------------------------
+
+    def execute(self) -> ExitCode:
+        """Stream until a bound, a signal, the reader's end or an error. What was received is written before it returns."""
+        self._status.started = self._started
+        signals = Signals(self._queue.wake, self._sink.emergency)
+        code, error = ExitCode.OK, None
+        try:
+            with signals:
+                self._sink.open()
+                try:
+                    self._supervisor.start()
+                    code = self._stream(signals)
+                except TickstreamError as ended:
+                    error = ended
+                except ReaderGone:
+                    self._reader_gone = True
+                finally:
+                    self._finish(ExitCode(error.exit_code) if error else code)
+        except TickstreamError as ended:
+            error = error or ended
+        except ReaderGone:
+            pass
+        if error is not None:
+            raise error
+        return self._verdict(code)
+
+    def _stream(self, signals: Signals) -> ExitCode:
+        while True:
+            batch = self._queue.get(TICK_S)
+            if batch is not None:
+                self._take(batch)
+            now = self._clock.monotonic()
+            self._sink.refresh(now)
+            code = self._bound_reached(now, signals)
+            if code is not None:
+                break
+            if self._queue.done:
+                return self._sessions_ended()
+        self._supervisor.stop()
+        if not self._limit.done:
+            self._drain()
+        return code
+
+    def _bound_reached(self, now: float, signals: Signals) -> ExitCode | None:
+        if signals.received is not None:
+            return ExitCode(128 + signals.received) if signals.received in (1, 2, 15) else ExitCode.SIGTERM
+        if self._limit.done:
+            return ExitCode.OK
+        if self._bounds.duration_s is not None and now - self._started >= self._bounds.duration_s:
+            return ExitCode.OK
+        idle = self._bounds.idle_timeout_s
+        if idle is not None and now - self._last_data >= idle and not self._paused():
+            self._supervisor.stop()
+            self._drain()
+            raise NoData(
+                f"No data for {idle:g} s (--idle-timeout).",
+                hint="The market may be closed, or the feed is mute: `tickstream doctor` tells which.",
+            )
+        return None
+
+    def _paused(self) -> bool:
+        return all(session.paused for session in self._supervisor.statuses)
+
+    def _sessions_ended(self) -> ExitCode:
+        if self._supervisor.crash is not None:
+            raise self._supervisor.crash
+        if self._supervisor.error is not None:
+            raise self._supervisor.error
+        return ExitCode.OK
+
+    # --- batches -----------------------------------------------------------------------------------------------
+
+    def _take(self, batch: Batch) -> None:
+        if batch.quarantined and self._on_quarantined is not None:
+            self._on_quarantined(batch.quarantined)
+        for stage in self._stages:
+            batch = stage.process(batch)
+        self._hear(batch)
+        if batch.events:
+            self._write(batch)
+
+    def _hear(self, batch: Batch) -> None:
+        """Count the market events and say the others."""
+        events = batch.events
+        talk = [event for event in events if not isinstance(event, MarketEvent)]
+        market = len(events) - len(talk)
+        if market:
+            self._last_data = self._clock.monotonic()
+            self._received += market
+            self._status.events = self._received
+        for event in talk:
+            self._note(event)
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, Notice) and event.code in ("symbol_refused", "symbol_limit"):
+            self._refused.update(dict.fromkeys(event.symbols))
+            self._limit.refused(event.symbols)
+        if isinstance(event, Gap):
+            self._status.gaps = self._gaps.count
+        self._status.dropped = self._queue.dropped
+        self._status.quarantined = sum(s.quarantined for s in self._supervisor.statuses)
+        if not self._events_in_data:
+            self._talk.event(event)
+
+    def _write(self, batch: Batch) -> None:
+        self._sink.write(batch)
+        self._written += sum(isinstance(event, MarketEvent) for event in batch.events)
+
+    def _drain(self) -> None:
+        """Write what is still on its way, for as long as the drain may take."""
+        deadline = self._clock.monotonic() + self._bounds.drain_s
+        while not self._queue.done and self._clock.monotonic() < deadline:
+            batch = self._queue.get(TICK_S)
+            if batch is not None:
+                self._take(batch)
+
+    # --- the end -----------------------------------------------------------------------------------------------
+
+    def _finish(self, code: ExitCode) -> None:
+        """Stop the sessions, say the last gaps and the summary, close the output."""
+        self._supervisor.stop()
+        self._queue.abandon()
+        self._supervisor.join(GOODBYE_S)
+        try:
+            if not self._reader_gone:
+                last: list[Event] = [] if self._limit.done else self._gaps.finish(self._clock.now_ns())
+                for event in last:
+                    self._note(event)
+                if self._events_in_data:
+                    last.append(self.summary(self._verdict_code(code)))
+                if last:
+                    self._sink.write(Batch(0, 0, self._clock.now_ns(), last))
+                self._sink.flush()
+        finally:
+            self._sink.close()
+            self._talk.muted = False
+            self._talk.event(self.summary(self._verdict_code(code)))
+
+    def _verdict(self, code: ExitCode) -> ExitCode:
+        """The exit code of a run that no error ended. Raises what makes it less than a success."""
+        if code is not ExitCode.OK or self._reader_gone:
+            return code
+        if self._received == 0:
+            raise NoData(
+                "The run ended without a single event.", hint="A closed market? `tickstream doctor` checks the feed."
+            )
+        if self._bounds.strict and self._refused:
+            raise SymbolRefused(f"Refused: {', '.join(self._refused)} (--strict).", symbols=tuple(self._refused))
+        if self._bounds.strict and (self._gaps.count or self._queue.dropped):
+            raise Incomplete(
+                f"Incomplete: {self._gaps.count} gaps, {self._queue.dropped} events dropped (--strict).",
+                hint="The gap lines above, or gap events with --events, say what and when.",
+            )
+        return code
+
+    def _verdict_code(self, code: ExitCode) -> ExitCode:
+        try:
+            return self._verdict(code)
+        except TickstreamError as error:
+            return error.exit_code
+
+    def summary(self, code: ExitCode) -> Summary:
+        """The account of the run so far."""
+        statuses, meter, now_ns = self._supervisor.statuses, self._status.credits, self._clock.now_ns()
+        return Summary(
+            provider=self._status.provider,
+            ts_recv=now_ns,
+            duration_s=round(self._clock.monotonic() - self._started, 3),
+            exit_code=int(code),
+            events=self._received,
+            written=self._written,
+            dropped=self._queue.dropped,
+            quarantined=sum(s.quarantined for s in statuses),
+            unknown=sum(s.unknown for s in statuses),
+            unrequested=sum(s.unrequested for s in statuses),
+            gaps=self._gaps.count,
+            missed=self._gaps.missed,
+            reconnects=sum(max(0, s.epoch - 1) for s in statuses),
+            symbols=len(self._status.symbols),
+            refused=tuple(self._refused),
+            bytes=sum(s.bytes_before + s.bytes_received for s in statuses),
+            credits_used=None if meter is None else meter.used,
+            credits_remaining=_remaining(meter, now_ns),
+        )
+
+
+def _remaining(meter: CreditMeter | None, now_ns: int) -> int | None:
+    return None if meter is None else meter.remaining(now_ns)

@@ -1,0 +1,140 @@
+"""What is said on stderr: one line per thing, in text or JSON, cleaned and without secrets."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import msgspec
+
+from tickstream.cli.environment import Environment
+from tickstream.events import Account, Event, Gap, MarketEvent, Notice, SessionEvent, Summary
+from tickstream.sinks.clean import clean
+from tickstream.timestamps import Timestamp, rfc3339
+
+QUIET, NORMAL, VERBOSE, DEBUG = -1, 0, 1, 2
+
+
+class Talk:
+    """`level` is QUIET (-q), NORMAL, VERBOSE (-v) or DEBUG (-vv). `muted` while a table owns the terminal."""
+
+    def __init__(
+        self,
+        env: Environment,
+        level: int = NORMAL,
+        log_format: str = "text",
+        redact: Callable[[str], str] = lambda text: text,
+    ) -> None:
+        self._env = env
+        self._level = level
+        self._json = log_format == "json"
+        self._redact = redact
+        self._encoder = msgspec.json.Encoder(enc_hook=_encode)
+        self.muted = False
+
+    def line(self, message: str, level: int = NORMAL, severity: str = "info") -> None:
+        """Say something that is no event."""
+        if level > self._level:
+            return
+        if self._json:
+            record = {"type": "log", "ts": self._env.clock.now_ns(), "level": severity, "message": message}
+            self._say(self._encoder.encode(record).decode())
+        else:
+            self._say(f"tickstream: {clean(message)}")
+
+    def event(self, event: Event) -> None:
+        """Say what happened to the stream."""
+        if isinstance(event, MarketEvent) or self._level < NORMAL:
+            return
+        if self._json:
+            self._say(self._encoder.encode(event).decode())
+            return
+        text = describe(event)
+        if text and not (isinstance(event, SessionEvent) and event.state == "closed" and event.reason is None):
+            self._say(f"tickstream: {clean(text)}")
+
+    def log_to_stderr(self) -> None:
+        """Send the library's own log here, from -v (info) and -vv (debug) on."""
+        if self._level < VERBOSE:
+            return
+        handler = _Handler(self)
+        logger = logging.getLogger("tickstream")
+        logger.handlers[:] = [handler]
+        logger.setLevel(logging.DEBUG if self._level >= DEBUG else logging.INFO)
+        logger.propagate = False
+
+    def _say(self, text: str) -> None:
+        if not self.muted:
+            self._env.say(self._redact(text))
+
+
+class _Handler(logging.Handler):
+    def __init__(self, talk: Talk) -> None:
+        super().__init__()
+        self._talk = talk
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._talk.line(record.getMessage(), level=VERBOSE, severity=record.levelname.lower())
+
+
+def describe(event: Event) -> str:
+    """One line of English; empty for market events."""
+    match event:
+        case SessionEvent():
+            return _session(event)
+        case Gap():
+            return _gap(event)
+        case Notice():
+            return event.message if event.message.startswith(event.code) else f"{event.code}: {event.message}"
+        case Account():
+            return _account(event)
+        case Summary():
+            return _summary(event)
+    return ""
+
+
+def _session(event: SessionEvent) -> str:
+    who = event.provider if event.session == 1 else f"{event.provider} (session {event.session})"
+    if event.state == "up":
+        return f"{who}: live" if event.epoch <= 1 else f"{who}: live again (connection {event.epoch})"
+    text = f"{who}: {'holding' if event.state == 'held' else event.state}"
+    if event.reason:
+        text += f": {event.reason.rstrip('.')}"
+    return text + (f"; next attempt in {event.retry_in_s:.1f} s" if event.retry_in_s is not None else "")
+
+
+def _gap(event: Gap) -> str:
+    missed = "" if event.missed is None else f", {event.missed} missed"
+    return (
+        f"gap ({event.reason}): {', '.join(event.symbols)} from {rfc3339(event.start)} to {rfc3339(event.end)}{missed}"
+    )
+
+
+def _account(event: Account) -> str:
+    left = "unlimited credits" if event.quota_remaining is None else f"{event.quota_remaining:,} credits left today"
+    return f"{event.provider}: plan {event.plan}, up to {event.max_symbols} symbols, {event.credits_per_push} credits a push, {left}"
+
+
+def _summary(event: Summary) -> str:
+    parts = [
+        f"{event.events:,} events in {event.duration_s:.1f} s",
+        f"{event.gaps} gaps" + (f" ({event.missed} missed)" if event.missed else ""),
+        f"{event.dropped:,} dropped",
+        f"{event.quarantined} bad messages",
+        f"{event.reconnects} reconnects",
+    ]
+    if event.refused:
+        parts.append(f"refused: {', '.join(event.refused)}")
+    if event.credits_used is not None:
+        parts.append(f"{event.credits_used:,} credits used" + _left(event.credits_remaining))
+    return "summary: " + ", ".join(parts)
+
+
+def _left(remaining: int | None) -> str:
+    return "" if remaining is None else f", {remaining:,} left today"
+
+
+def _encode(value: object) -> str:
+    if isinstance(value, Timestamp):
+        return rfc3339(value)
+    raise TypeError(f"cannot encode {type(value).__name__}")

@@ -1,0 +1,141 @@
+"""JSON messages of a provider, typed, a batch at a time: one pass for a good batch, one by one for any other."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar, Generic, TypeVar, get_args
+
+import msgspec
+
+from tickstream.providers.base import Feed, FeedProtocol
+from tickstream.timestamps import Timestamp
+
+UNDECODABLE = (msgspec.MsgspecError, RecursionError, ValueError)
+"""What decoding may raise on bytes from the wire: never anything else."""
+
+UNKNOWN_TYPES_SHOWN = 20
+
+Message = TypeVar("Message")
+
+
+class UnknownType(ValueError):
+    """A well-formed message of a type that this version does not know. `kind` is the provider's word."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"unknown message type {kind[:60]!r}")
+        self.kind = kind
+
+
+class MessageDecoder(Generic[Message]):
+    """`union`: msgspec structs told apart by their tag, as `A | B | C`; `tag_field` is where the tag stands."""
+
+    def __init__(self, union: Any, tag_field: str = "type") -> None:
+        self._decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(union)
+        self._known = frozenset(str(kind.__struct_config__.tag) for kind in get_args(union))
+        self._tag: msgspec.json.Decoder[Any] = msgspec.json.Decoder(msgspec.defstruct("Tag", [(tag_field, str)]))
+        self._tag_field = tag_field
+        self._array = msgspec.json.Decoder(list[msgspec.Raw])
+
+    def batch(self, payloads: list[bytes]) -> list[Message] | None:
+        """One message for each payload, or None: then look at each with `one`.
+
+        Payloads are joined by newlines and decoded in one call. As many messages as payloads came out only if each
+        payload is one message: a JSON value cannot span `}` newline `{`.
+        """
+        try:
+            messages = self._decoder.decode_lines(b"\n".join(payloads))
+        except UNDECODABLE:
+            return None
+        return messages if len(messages) == len(payloads) else None
+
+    def one(self, payload: bytes) -> Message:
+        """Raises UnknownType for a type of tomorrow, one of UNDECODABLE for rubbish and wrong fields."""
+        try:
+            return self._decoder.decode(payload)
+        except msgspec.ValidationError as misfit:
+            try:
+                kind = self.kind(payload)
+            except UNDECODABLE:
+                raise misfit from None
+            if kind in self._known:
+                raise
+            raise UnknownType(kind) from None
+
+    def kind(self, payload: bytes) -> str:
+        """The tag of a message. Raises one of UNDECODABLE when there is none."""
+        return str(getattr(self._tag.decode(payload), self._tag_field))
+
+    def parts(self, payload: bytes) -> list[bytes]:
+        """The messages of an array of messages; a single message is itself. Raises one of UNDECODABLE."""
+        if payload.lstrip()[:1] != b"[":
+            return [payload]
+        parts = [bytes(part) for part in self._array.decode(payload)]
+        if any(part[:1] != b"{" for part in parts):
+            raise ValueError("an array of something else than messages")
+        return parts
+
+
+class JsonFeed(FeedProtocol, Generic[Message]):
+    """A protocol of JSON messages: decodes batches, falls back to single messages, sets rubbish aside."""
+
+    decoder: ClassVar[MessageDecoder[Any]]
+
+    def __init__(self, feed: Feed) -> None:
+        super().__init__(feed)
+        self._unknown_types: set[str] = set()
+
+    @abstractmethod
+    def on_message(self, message: Message, payload: bytes, ts_recv: Timestamp, now: float) -> None:
+        """Take one well-formed message. May raise a ProviderError, or ValueError for a message of no use."""
+
+    def on_batch(self, messages: list[Message], payloads: list[bytes], ts_recv: Timestamp) -> bool:  # noqa: ARG002
+        """Take a whole batch at once if it is nothing but data beyond doubt; False (and nothing done) otherwise."""
+        return False
+
+    def on_misfit(self, kind: str, payload: bytes, reason: str, ts_recv: Timestamp) -> None:  # noqa: ARG002
+        """A message of a known type with fields of unexpected types: rubbish, unless a subclass knows better."""
+        self.quarantine(payload, reason)
+
+    def receive(self, payloads: list[bytes], ts_recv: Timestamp, now: float) -> None:
+        """Decode a batch in one pass; if that fails, message by message."""
+        self.counters.messages += len(payloads)
+        messages = self.decoder.batch(payloads)
+        if messages is None:
+            for payload in payloads:
+                self._receive_one(payload, ts_recv, now)
+        elif not self.on_batch(messages, payloads, ts_recv):
+            for message, payload in zip(messages, payloads, strict=True):
+                self.on_message(message, payload, ts_recv, now)
+
+    def _receive_one(self, payload: bytes, ts_recv: Timestamp, now: float) -> None:
+        """A message, or an array of them, that may be anything."""
+        try:
+            parts = self.decoder.parts(payload)
+        except UNDECODABLE as reason:
+            self.quarantine(payload, str(reason))
+            return
+        for part in parts:
+            try:
+                message = self.decoder.one(part)
+            except UnknownType as unknown:
+                self._unknown(unknown, ts_recv)
+            except msgspec.ValidationError as reason:
+                self._misfit(part, str(reason), ts_recv)
+            except UNDECODABLE as reason:
+                self.quarantine(part, str(reason))
+            else:
+                self.on_message(message, part, ts_recv, now)
+
+    def _misfit(self, payload: bytes, reason: str, ts_recv: Timestamp) -> None:
+        try:
+            kind = self.decoder.kind(payload)
+        except UNDECODABLE:
+            self.quarantine(payload, reason)
+        else:
+            self.on_misfit(kind, payload, reason, ts_recv)
+
+    def _unknown(self, unknown: UnknownType, ts_recv: Timestamp) -> None:
+        self.counters.unknown += 1
+        if unknown.kind not in self._unknown_types and len(self._unknown_types) < UNKNOWN_TYPES_SHOWN:
+            self._unknown_types.add(unknown.kind)
+            self.notice(ts_recv, "unknown_type", f"{unknown}; counted, not shown again")

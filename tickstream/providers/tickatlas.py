@@ -1,0 +1,371 @@
+"""TickAtlas: one completed M1 candle with bid and ask per symbol and minute, charged in credits per push.
+
+Wire facts are from the provider's streaming guide (tickatlas.com/guides/websocket-streaming) unless a comment says
+"convention": those are documented nowhere, and are what our simulator does too.
+"""
+
+from __future__ import annotations
+
+import re
+from operator import attrgetter
+from typing import Any, ClassVar
+
+import msgspec
+
+from tickstream import numbers
+from tickstream.credits import CreditRates, Plan
+from tickstream.errors import AuthTimeout, ConnectionLimit, Forbidden, InvalidKey, SessionStale
+from tickstream.events import Account, Bar
+from tickstream.providers.base import ConnectRequest, ErrorCode, Feed, Phase, ProviderSpec
+from tickstream.providers.json_feed import UNDECODABLE, JsonFeed, MessageDecoder
+from tickstream.subscriptions import Channel
+from tickstream.timestamps import NS_PER_SECOND, Timestamp, from_epoch, parse_rfc3339
+
+NAME = "tickatlas"
+REPLY_TIMEOUT_S = 10.0
+"""For the answer to `auth` (the server's own limit) and to `subscribe`."""
+MUTE_AFTER_S = 90.0
+"""Three missed heartbeats of 30 s: whatever answers our pings is not the feed any more (convention)."""
+RESUBSCRIBE_AFTER_RESET_S = 60.0
+"""After 00:00 UTC quotes come back by themselves; a feed that is still silent then is subscribed again (convention)."""
+DAY_NS = 86_400 * NS_PER_SECOND
+
+
+_REPORT = "Please report it, with the output of `tickstream doctor -o json`."
+
+
+class _Candle(msgspec.Struct, gc=False):
+    symbol: str
+    time: str
+    open: msgspec.Raw
+    high: msgspec.Raw
+    low: msgspec.Raw
+    close: msgspec.Raw
+    bid: msgspec.Raw
+    ask: msgspec.Raw
+    volume: msgspec.Raw
+
+
+class _Quote(msgspec.Struct, gc=False, tag="quote"):
+    data: _Candle
+
+
+class _Heartbeat(msgspec.Struct, gc=False, tag="heartbeat"):
+    pass
+
+
+class _Pong(msgspec.Struct, gc=False, tag="pong"):
+    pass
+
+
+class _Authenticated(msgspec.Struct, tag="authenticated"):
+    plan: str | None = None
+    max_symbols: int | None = None
+    credits_per_push: int | None = None
+    daily_quota_remaining: int | None = None
+
+
+class _Subscribed(msgspec.Struct, tag="subscribed"):
+    symbols: list[str]
+
+
+class _Unsubscribed(msgspec.Struct, tag="unsubscribed"):
+    symbols: list[str] = []
+
+
+class _Error(msgspec.Struct, tag="error"):
+    code: str
+    message: str = ""
+
+
+_NULL = msgspec.Raw(b"null")
+
+
+class _LooseCandle(msgspec.Struct):
+    """A candle in any form that the guide's readers would accept: numbers as strings, times as epochs, nulls."""
+
+    symbol: str
+    time: msgspec.Raw
+    open: msgspec.Raw
+    high: msgspec.Raw
+    low: msgspec.Raw
+    close: msgspec.Raw
+    bid: msgspec.Raw = _NULL
+    ask: msgspec.Raw = _NULL
+    volume: msgspec.Raw = _NULL
+
+
+class _LooseQuote(msgspec.Struct, tag="quote"):
+    data: _LooseCandle
+
+
+_Message = _Quote | _Heartbeat | _Pong | _Authenticated | _Subscribed | _Unsubscribed | _Error
+_loose_quote = msgspec.json.Decoder(_LooseQuote)
+_symbol = attrgetter("symbol")
+
+
+class TickAtlasProtocol(JsonFeed[_Message]):
+    """authenticate -> subscribe -> candles, heartbeats, errors."""
+
+    spec: ClassVar[ProviderSpec]
+    decoder: ClassVar[MessageDecoder[Any]] = MessageDecoder(_Message)
+
+    def __init__(self, feed: Feed) -> None:
+        super().__init__(feed)
+        self._reply_due: float | None = None
+        self._last_message: float | None = None
+        self._resubscribe_at: float | None = None
+        self._times: dict[str, Timestamp] = {}
+
+    # --- what we say -------------------------------------------------------------------------------------------
+
+    def connect_request(self) -> ConnectRequest:
+        """No credentials in the URL or the headers."""
+        return ConnectRequest(self.feed.url, secrets=(self.feed.key,) if self.feed.key else ())
+
+    def open(self, now: float) -> None:
+        """Authenticate at once: the server closes after 10 s without it."""
+        field = self.feed.settings.get("auth_field", "key")
+        self._send({"action": "auth", field: self.feed.key.reveal() if self.feed.key else ""})
+        self._reply_due = now + REPLY_TIMEOUT_S
+        self._last_message = now
+
+    def _send(self, message: dict[str, Any]) -> None:
+        self._outgoing.append(msgspec.json.encode(message))
+
+    # --- what we hear ------------------------------------------------------------------------------------------
+
+    def receive(self, payloads: list[bytes], ts_recv: Timestamp, now: float) -> None:
+        """Any message is a sign of life."""
+        self._last_message = now
+        super().receive(payloads, ts_recv, now)
+
+    def on_batch(self, messages: list[_Message], payloads: list[bytes], ts_recv: Timestamp) -> bool:
+        """The usual batch: nothing but quotes."""
+        candles = [message.data for message in messages if type(message) is _Quote]
+        if len(candles) != len(messages) or not self._take_plain_candles(candles, ts_recv):
+            return False
+        self._payloads += payloads
+        return True
+
+    def _take_plain_candles(self, candles: list[_Candle], ts_recv: Timestamp) -> bool:
+        """Turn candles into bars if all of them are beyond doubt; False (and nothing done) otherwise."""
+        if not self.asked.issuperset(map(_symbol, candles)):
+            return False
+        if not numbers.all_plain(
+            [v for c in candles for v in (c.open, c.high, c.low, c.close, c.volume, c.bid, c.ask)]
+        ):
+            return False
+        times = self._times
+        try:
+            for new in {c.time for c in candles} - times.keys():
+                times[new] = parse_rfc3339(new)
+        except ValueError:
+            return False
+        difference = numbers.difference
+        # fmt: off
+        self._events += [
+            Bar(NAME, c.symbol, times[c.time], ts_recv, "1m", c.open, c.high, c.low, c.close, c.volume,
+                c.bid, c.ask, difference(c.ask, c.bid), True)
+            for c in candles
+        ]
+        # fmt: on
+        if len(times) > 4096:
+            times.clear()
+        self._data_flows(len(candles))
+        return True
+
+    def on_message(self, message: _Message, payload: bytes, ts_recv: Timestamp, now: float) -> None:
+        """One message of any type."""
+        match message:
+            case _Quote():
+                if self._take_plain_candles([message.data], ts_recv):
+                    self._payloads.append(payload)
+                else:
+                    self._receive_quote(payload, ts_recv)
+            case _Authenticated():
+                self._authenticated(message, ts_recv, now)
+            case _Subscribed():
+                self._reply_due = None
+                self.confirm(ts_recv, frozenset(message.symbols))
+            case _Unsubscribed():
+                self.active = tuple(s for s in self.active if s not in message.symbols)
+            case _Error():
+                self._error(message, ts_recv, now)
+
+    def on_misfit(self, kind: str, payload: bytes, reason: str, ts_recv: Timestamp) -> None:
+        """A quote may come in a looser form than usual."""
+        if kind == "quote":
+            self._receive_quote(payload, ts_recv)
+        else:
+            self.quarantine(payload, reason)
+
+    def _receive_quote(self, payload: bytes, ts_recv: Timestamp) -> None:
+        """One quote, looked at field by field."""
+        try:
+            candle = _loose_quote.decode(payload).data
+            if candle.symbol not in self.asked:
+                return self.unrequested(ts_recv, candle.symbol)
+            bar = _bar(candle, ts_recv)
+        except UNDECODABLE as reason:
+            self.counters.pushes += 1  # charged all the same
+            return self.quarantine(payload, str(reason))
+        self._events.append(bar)
+        self._payloads.append(payload)
+        self._data_flows(1)
+        return None
+
+    def _data_flows(self, pushes: int) -> None:
+        self.counters.pushes += pushes
+        if self.phase is not Phase.LIVE:
+            # The order of `subscribed` and the first quote is not promised: data is as good as the confirmation.
+            self.go_live()
+        self.paused = False
+        self._resubscribe_at = None
+
+    # --- the conversation --------------------------------------------------------------------------------------
+
+    def _authenticated(self, message: _Authenticated, ts_recv: Timestamp, now: float) -> None:
+        if self.phase is not Phase.AUTH:
+            return
+        self.phase = Phase.SUBSCRIBE
+        self.account = Account(
+            NAME,
+            ts_recv,
+            message.plan and self.redact(message.plan),
+            message.max_symbols,
+            message.credits_per_push,
+            message.daily_quota_remaining,
+        )
+        self._events.append(self.account)
+        symbols = self.choose(ts_recv, message.max_symbols)
+        self._send({"action": "subscribe", "symbols": list(symbols)})
+        self._reply_due = now + REPLY_TIMEOUT_S
+
+    def _error(self, message: _Error, ts_recv: Timestamp, now: float) -> None:
+        if message.code != "quota_exceeded":
+            self.report(ts_recv, message.code, message.message)
+        elif not self.paused:
+            self.paused = True
+            until_midnight_ns = DAY_NS - ts_recv % DAY_NS
+            self._resubscribe_at = now + until_midnight_ns / NS_PER_SECOND + RESUBSCRIBE_AFTER_RESET_S
+            self.notice(ts_recv, message.code, self.words_for(message.code, message.message))
+
+    # --- time --------------------------------------------------------------------------------------------------
+
+    def next_deadline(self) -> float | None:
+        """The earliest of: a reply due, a mute feed, a subscription to renew."""
+        mute = None if self._last_message is None else self._last_message + MUTE_AFTER_S
+        planned = [at for at in (self._reply_due, mute, self._resubscribe_at) if at is not None]
+        return min(planned, default=None)
+
+    def tick(self, now: float, ts: Timestamp) -> None:
+        """Look at the deadlines. Raises AuthTimeout and SessionStale."""
+        if self._reply_due is not None and now >= self._reply_due:
+            self._reply_due = None
+            if self.phase is Phase.AUTH:
+                raise AuthTimeout(
+                    f"TickAtlas did not answer the authentication within {REPLY_TIMEOUT_S:.0f} s.",
+                    code="auth_timeout",
+                    hint='If it persists, the server may expect another field: auth_field = "api_key" in the config.',
+                )
+            if self.phase is Phase.SUBSCRIBE:
+                self.go_live()
+                self.notice(ts, "no_ack", f"no confirmation within {REPLY_TIMEOUT_S:.0f} s; waiting for data")
+        if self._resubscribe_at is not None and now >= self._resubscribe_at:
+            self._resubscribe_at = None
+            self._send({"action": "subscribe", "symbols": list(self.active)})
+        if self._last_message is not None and now >= self._last_message + MUTE_AFTER_S:
+            raise SessionStale(f"TickAtlas sent neither data nor a heartbeat for {MUTE_AFTER_S:.0f} s.")
+
+
+def _bar(candle: _LooseCandle, ts_recv: Timestamp) -> Bar:
+    """Raises ValueError when a required field is missing or is no number."""
+    opened, high, low, close = (
+        _required(numbers.parse(p)) for p in (candle.open, candle.high, candle.low, candle.close)
+    )
+    volume = numbers.parse(candle.volume)
+    bid, ask = numbers.parse(candle.bid), numbers.parse(candle.ask)
+    spread = None if bid is None or ask is None else numbers.difference(ask, bid)
+    ts_event = _time(candle.time)
+    return Bar(NAME, candle.symbol, ts_event, ts_recv, "1m", opened, high, low, close, volume, bid, ask, spread, True)
+
+
+def _required(value: numbers.Number | None) -> numbers.Number:
+    if value is None:
+        raise ValueError("a price is null")
+    return value
+
+
+def _time(raw: msgspec.Raw) -> Timestamp:
+    """ISO 8601 text, or an epoch in seconds, or in milliseconds from 10^12 on (convention)."""
+    value = msgspec.json.decode(raw)
+    if isinstance(value, str):
+        return parse_rfc3339(value)
+    text = bytes(raw).decode()
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"not a time: {text[:40]}")  # noqa: TRY004 - a malformed message, not a caller's mistake
+    return from_epoch(text, 1_000_000 if value >= 1e12 else NS_PER_SECOND)
+
+
+# fmt: off
+ERRORS = (
+    ErrorCode(
+        "invalid_key", "the key is unknown or revoked",
+        "Check the key's origin with `tickstream config show`, or make a new one in your account.", InvalidKey,
+    ),
+    ErrorCode(
+        "forbidden", "the plan has no streaming (Free and Pay-As-You-Go)",
+        "Streaming needs Starter, Pro or Enterprise; `tickstream credits --compare` shows which fits.", Forbidden,
+    ),
+    ErrorCode(
+        "connection_limit", "the key already has its 2 connections",
+        "Stop another run with this key; a dead connection frees its slot after a few minutes.", ConnectionLimit,
+    ),
+    ErrorCode(
+        "auth_timeout", "no authentication arrived within 10 s",
+        "A slow network or proxy; it is retried. `tickstream doctor` shows which step is slow.", AuthTimeout,
+    ),
+    ErrorCode(
+        "quota_exceeded", "the day's credits are used up; the connection stays, quotes resume after 00:00 UTC",
+        "Wait, watch fewer symbols, or take a larger plan; --exit-on-quota ends the run instead.",
+    ),
+    ErrorCode("symbol_limit", "more symbols than the plan allows", "Watch fewer, or take a larger plan.", None, False),
+    ErrorCode("invalid_symbol", "a symbol the provider does not serve", "Write EURUSD, without a slash.", None, False),
+    ErrorCode("not_authenticated", "a request came before the authentication", _REPORT, None, False),
+    ErrorCode("invalid_message", "the server could not read a request", _REPORT, None, False),
+    ErrorCode("unknown_action", "the server does not know a request", _REPORT, None, False),
+)
+# The streaming guide names no daily credits: assumed are the REST requests a day of each plan; nor the symbol limit of
+# Pro and Enterprise, which its examples show to be 20 at least.
+PLANS = (
+    Plan("free", 0, 0, 0, 1_000, streaming=False),
+    Plan("payg", 0, 0, 0, None, streaming=False),
+    Plan("starter", 29, 5, 5, 10_000, quota_is_assumed=True),
+    Plan("pro", 79, 4, 20, 100_000, max_symbols_is_minimum=True, quota_is_assumed=True),
+    Plan("enterprise", 349, 3, 20, 1_000_000, max_symbols_is_minimum=True, quota_is_assumed=True),
+)
+COMMON_SYMBOLS = (
+    "EURUSD", "GBPUSD", "USDJPY", "AUDUSD", "USDCAD", "USDCHF", "NZDUSD", "EURGBP", "EURJPY", "GBPJPY", "XAUUSD",
+    "XAGUSD", "BTCUSD", "ETHUSD",
+)
+# fmt: on
+
+SPEC = ProviderSpec(
+    name=NAME,
+    title="TickAtlas",
+    url="wss://tickatlas.com/ws/v1/quotes",
+    key_env="TICKATLAS_API_KEY",
+    channels=(Channel.BARS,),
+    symbol_pattern=re.compile(r"[A-Z0-9.]{1,20}"),
+    symbol_help="upper case letters, digits and dots, 1 to 20 of them, no slash: EURUSD, XAUUSD, BTCUSD",
+    common_symbols=COMMON_SYMBOLS,
+    errors=ERRORS,
+    protocol=TickAtlasProtocol,
+    credit_rates=CreditRates(plans=PLANS),
+    max_connections=2,
+    bar_interval_s=60,
+    settings={"auth_field": ("key", "api_key")},
+)
+
+TickAtlasProtocol.spec = SPEC

@@ -1,0 +1,220 @@
+"""One connection, from the upgrade to its end: frames in, events out, and the watchdogs that notice when it is dead."""
+
+from __future__ import annotations
+
+import contextlib
+
+import msgspec
+
+from tickstream.errors import NetworkError, ProtocolViolation, QuotaExceeded, TickstreamError
+from tickstream.events import Account, Batch, Event, MarketEvent, Notice, Quarantined, SessionEvent, SessionState
+from tickstream.providers.base import FeedCounters, FeedProtocol, Phase
+from tickstream.session.closing import closing_error
+from tickstream.session.context import SessionContext, Wire
+from tickstream.session.frames import PING, PONG, FrameBatch
+from tickstream.session.outbox import Outbox
+from tickstream.session.watchdog import PONG_TIMEOUT_S, PROBE_TIMEOUT_S, NoticeLimit, Watchdog
+from tickstream.status import SessionStatus
+
+BAD_MESSAGES_IN = 100
+"""A connection on which more than half of this many messages are unusable is given up."""
+BLOCKED_POLL_S = 0.05
+
+
+class Connection:
+    """Runs until told to stop, or until it raises the TickstreamError that ended it."""
+
+    def __init__(
+        self, wire: Wire, protocol: FeedProtocol, context: SessionContext, status: SessionStatus, outbox: Outbox
+    ) -> None:
+        self._wire = wire
+        self._protocol = protocol
+        self._outbox = outbox
+        self._clock = context.clock
+        self._stop = context.stop
+        self._status = status
+        self._epoch = status.epoch
+        self._meter = context.meter
+        self._exit_on_quota = context.exit_on_quota
+        self._watch = Watchdog(protocol, context.clock, context.expects_data)
+        self._limit = NoticeLimit()
+        self._account: Account | None = None
+        self._pushes = 0
+        self._counted = FeedCounters()
+        self._bad_window = (0, 0)
+        self.live = False
+        self.got_data = False
+
+    def run(self) -> None:
+        """The conversation. Returns after a clean goodbye when `stop` is set; raises why it ended otherwise."""
+        now = self._clock.monotonic()
+        self._protocol.open(now)
+        self._watch.opened(now)
+        try:
+            while not self._stop.is_set():
+                for payload in self._protocol.frames_to_send(self._clock.monotonic()):
+                    self._wire.send(payload)
+                self._read()
+                self._look_at_the_time()
+        except ProtocolViolation as violation:
+            self._take_late(self._wire.close(violation.close_code, "protocol error"))
+            raise
+        except NetworkError:
+            self._wire.abort()
+            raise
+        except TickstreamError:
+            self._take_late(self._wire.close(1000))
+            raise
+        self._take_late(self._wire.close(1000))
+
+    # --- reading -----------------------------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        outbox = self._outbox
+        outbox.flush()
+        self._status.blocked = outbox.holding
+        if outbox.full:
+            outbox.wait(BLOCKED_POLL_S)
+            self._watch.not_reading(self._clock.monotonic())
+            return
+        now = self._clock.monotonic()
+        timeout = BLOCKED_POLL_S if outbox.holding else max(0.0, self._watch.next_deadline(now) - now)
+        frames = self._wire.receive(timeout)
+        if frames is not None:
+            self._take(frames)
+
+    def _take(self, frames: FrameBatch) -> None:
+        now = self._clock.monotonic()
+        self._watch.heard(now)
+        for control in frames.controls:
+            if control.opcode == PING:
+                self._wire.pong(control.payload)
+            elif control.opcode == PONG:
+                self._status.ping_ms = self._watch.ponged(control.payload, now) or self._status.ping_ms
+        received = self._wire.bytes_received
+        size, self._status.bytes_received = received - self._status.bytes_received, received
+        for payload, reason in frames.bad:
+            self._protocol.quarantine(payload, reason)
+        try:
+            if frames.payloads:
+                self._protocol.receive(frames.payloads, self._clock.now_ns(), now)
+        finally:
+            self._deliver(size)
+        self._count_bad(len(frames.bad))
+        if frames.close is not None:
+            meaning = self._protocol.closed(frames.close.code, frames.close.reason)
+            reason = self._protocol.redact(frames.close.reason)
+            raise meaning or closing_error(frames.close.code, reason, self.live)
+        if frames.error is not None:
+            raise frames.error
+
+    def _take_late(self, payloads: list[bytes]) -> None:
+        """What arrived while we said goodbye is data as well."""
+        if payloads:
+            with contextlib.suppress(TickstreamError):  # we are leaving; its events so far still count
+                self._protocol.receive(payloads, self._clock.now_ns(), self._clock.monotonic())
+            self._deliver(sum(map(len, payloads)))
+
+    def _deliver(self, size: int) -> None:
+        """Hand over what the protocol made of the last messages, and settle the credits."""
+        protocol = self._protocol
+        ts_recv = self._clock.now_ns()
+        events = protocol.take_events()
+        payloads = protocol.take_payloads()
+        quarantined = protocol.take_quarantined()
+        if protocol.phase is Phase.LIVE and not self.live:
+            self.live = True
+            events.insert(0, self._session_event("up"))
+            self._status.state, self._status.step = "up", ""
+        if quarantined:
+            events += self._bad_message_notices(quarantined)
+        if payloads:
+            self.got_data = True
+            self._status.last_data = self._watch.data(self._clock.monotonic())
+        if events or quarantined:
+            ts_recv = next((e.ts_recv for e in events if isinstance(e, MarketEvent)), ts_recv)
+            self._outbox.put(Batch(self._status.session, self._epoch, ts_recv, events, payloads, size, quarantined))
+        self._count()
+        self._status.paused = protocol.paused
+        self._status.refused = tuple(protocol.refused)
+        self._settle(ts_recv)
+
+    def _count(self) -> None:
+        counters, before, status = self._protocol.counters, self._counted, self._status
+        status.quarantined += counters.quarantined - before.quarantined
+        status.unknown += counters.unknown - before.unknown
+        status.unrequested += counters.unrequested - before.unrequested
+        self._counted = msgspec.structs.replace(counters)
+
+    def _settle(self, ts_recv: int) -> None:
+        protocol, meter = self._protocol, self._meter
+        if meter is not None:
+            if protocol.account is not None and protocol.account is not self._account:
+                self._account = protocol.account
+                meter.account(self._account.credits_per_push, self._account.quota_remaining, ts_recv)
+                meter.check()
+            pushes = protocol.counters.pushes - self._pushes
+            if pushes:
+                self._pushes += pushes
+                meter.charge(pushes, ts_recv)
+                meter.check()
+            if protocol.paused:
+                meter.quota_exceeded(ts_recv)
+        if protocol.paused and self._exit_on_quota:
+            raise QuotaExceeded(
+                "The day's credits are used up (quota_exceeded).", code="quota_exceeded",
+                hint="They come back at 00:00 UTC. Without --exit-on-quota the run waits for them.",
+            )  # fmt: skip
+
+    def _session_event(self, state: SessionState, reason: str | None = None) -> SessionEvent:
+        spec = self._protocol.spec
+        return SessionEvent(spec.name, self._status.session, self._epoch, self._clock.now_ns(), state, reason)
+
+    def _notice(self, code: str, message: str, symbols: tuple[str, ...] = ()) -> Notice:
+        return Notice(self._protocol.spec.name, self._clock.now_ns(), code, message, symbols)
+
+    def _bad_message_notices(self, quarantined: list[Quarantined]) -> list[Event]:
+        now = self._clock.monotonic()
+        return [
+            self._notice("bad_message", f"a message could not be used: {item.reason}")
+            for item in quarantined
+            if self._limit.allows(now)
+        ]
+
+    def _count_bad(self, bad_frames: int) -> None:
+        """Give up a connection that mostly sends rubbish."""
+        counters = self._protocol.counters
+        seen, bad = counters.messages + bad_frames, counters.quarantined
+        seen_before, bad_before = self._bad_window
+        if seen - seen_before >= BAD_MESSAGES_IN:
+            if (bad - bad_before) * 2 > seen - seen_before:
+                raise ProtocolViolation(
+                    f"{bad - bad_before} of the last {seen - seen_before} messages could not be used.", close_code=1008,
+                    hint="Something else than the provider may be answering (a proxy, another API version).",
+                )  # fmt: skip
+            self._bad_window = (seen, bad)
+
+    # --- time --------------------------------------------------------------------------------------------------
+
+    def _look_at_the_time(self) -> None:
+        now = self._clock.monotonic()
+        self._protocol.tick(now, self._clock.now_ns())
+        watch = self._watch
+        if watch.slept():
+            self._put_event(self._notice("suspend", "the machine slept; checking whether the connection still stands"))
+            self._wire.ping(watch.ping(now, PROBE_TIMEOUT_S))
+        elif watch.ping_due(now):
+            if self._outbox.full:
+                self._wire.pong(b"")  # unasked pongs are allowed (RFC 6455 5.5.3): a sign of life while we cannot read
+                watch.not_reading(now)
+            else:
+                self._wire.ping(watch.ping(now, PONG_TIMEOUT_S))
+        if watch.silence(now, self._protocol.active, self._clock.now_ns()):
+            message = f"no data for {self._protocol.spec.data_silence_s:.0f} s although the market is open"
+            self._put_event(self._notice("stale", message, self._protocol.active))
+        watch.check(now)
+        if self._protocol.phase is Phase.LIVE and not self.live:
+            self._deliver(0)
+
+    def _put_event(self, event: Event) -> None:
+        self._outbox.put(Batch(self._status.session, self._epoch, self._clock.now_ns(), [event]))
