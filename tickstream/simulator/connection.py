@@ -1,0 +1,289 @@
+"""One client: its socket, and the thread that moves bytes between the socket and the conversation."""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tickstream.errors import TickstreamError
+from tickstream.session.frames import CLOSE, PING, FrameReader, encode_close, encode_frame
+from tickstream.simulator import handshake
+from tickstream.simulator.journal import Journal
+from tickstream.simulator.mailbox import Mailbox
+from tickstream.simulator.outbox import Outbox
+from tickstream.simulator.tickatlas import PATH, Conversation, Ending, Push, Raw
+
+HANDSHAKE_S = 10.0
+FLUSH_S = 5.0
+"""How long an ending waits until what is queued has left."""
+GOODBYE_S = 2.0
+"""How long we then wait for the client's close frame, or its end of file."""
+READ_SIZE = 65536
+READS = 16
+"""Reads in a row before it is the writes' turn."""
+MAX_MESSAGE = 2**20
+"""Bytes of one client message."""
+
+_BLOCKED = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+@dataclass
+class Shared:
+    """What all connections of a server have in common."""
+
+    conversation: Callable[[int, float], Conversation]
+    log: Callable[[str], None]
+    journal: Journal | None
+    tls: ssl.SSLContext | None
+    failed: Callable[[TickstreamError], None]
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    """Notified when a client comes, subscribes, catches up or goes."""
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    def notify(self) -> None:
+        """Something changed."""
+        with self.changed:
+            self.changed.notify_all()
+
+
+class Connection:
+    """A client. `run` is its thread; other threads read the attributes, use the `mailbox`, and may call `end`."""
+
+    def __init__(self, number: int, sock: socket.socket, shared: Shared) -> None:
+        self.number = number
+        self.mailbox = Mailbox()
+        self.symbols: frozenset[str] = frozenset()
+        """Active symbols now."""
+        self.pushes = 0
+        """Pushes handed to the operating system."""
+        self.auth_frames = 0
+        self.upgraded = False
+        self._sock = sock
+        self._shared = shared
+        self._outbox = Outbox(self._record)
+        self._reader = FrameReader(max_message=MAX_MESSAGE, masked=True)
+        self._peer_closed = False
+
+    def end(self, ending: Ending) -> None:
+        """Close the connection, whatever it is at."""
+        self.mailbox.end(ending)
+        if not self.upgraded:
+            # Its thread waits in a blocking call: this ends it. (Not SSLSocket's own shutdown, which would pull the
+            # TLS object from under the other thread.)
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+
+    def run(self) -> None:
+        """Serve the client until it is gone."""
+        gone = "gone"
+        try:
+            gone = self._serve()
+        except OSError as error:
+            gone = f"gone: {error}"
+        except TickstreamError as error:
+            self._shared.failed(error)
+        finally:
+            self.upgraded = False
+            self.symbols = frozenset()
+            self.mailbox.close()
+            with contextlib.suppress(OSError):
+                self._sock.close()
+            self._say(gone)
+            self._shared.notify()
+
+    def _serve(self) -> str:
+        self._sock.settimeout(HANDSHAKE_S)
+        if self._shared.tls is not None:
+            self._sock = self._shared.tls.wrap_socket(self._sock, server_side=True, do_handshake_on_connect=False)
+            self._sock.do_handshake()
+        rest = self._upgrade()
+        if rest is None:
+            return "gone before the upgrade"
+        self._say("connected")
+        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._sock.setblocking(False)
+        conversation = self._shared.conversation(self.number, time.monotonic())
+        self.upgraded = True
+        self._shared.notify()
+        try:
+            return self._converse(conversation, rest)
+        finally:
+            conversation.close()
+
+    # The handshake.
+
+    def _upgrade(self) -> bytes | None:
+        """Answer the request for an upgrade. Returns what came after it, None when there was no upgrade."""
+        head = self._read_head()
+        if head is None:
+            return None
+        request, _, rest = head.partition(b"\r\n\r\n")
+        try:
+            accept = handshake.accept_of(handshake.parse_request(request, PATH).key)
+        except handshake.Refusal as refusal:
+            self._say(f"answered HTTP {refusal.status}")
+            self._sock.sendall(refusal.encode(time.time()))
+            return None
+        self._sock.sendall(handshake.upgrade(accept, time.time()))
+        return rest
+
+    def _read_head(self) -> bytes | None:
+        head = b""
+        deadline = time.monotonic() + HANDSHAKE_S
+        while b"\r\n\r\n" not in head:
+            self._sock.settimeout(max(0.01, deadline - time.monotonic()))
+            chunk = self._sock.recv(READ_SIZE)
+            head += chunk
+            if not chunk or len(head) > handshake.MAX_REQUEST:
+                return None
+        return head
+
+    # The conversation.
+
+    def _converse(self, conversation: Conversation, rest: bytes) -> str:
+        """Until it ends. Returns why it did, for the log."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.mailbox.ear, selectors.EVENT_READ)
+            selector.register(self._sock, selectors.EVENT_READ)
+            chunk: bytes | None = rest
+            while True:
+                now = time.monotonic()
+                if chunk:
+                    self._take(chunk, conversation, now)
+                conversation.ending = conversation.ending or self.mailbox.order
+                conversation.tick(now)
+                self._fill(conversation, now)
+                if conversation.ending is not None:
+                    return self._finish(conversation.ending, selector)
+                blocked = not self._send()
+                chunk = self._wait(selector, conversation, blocked, now)
+                if chunk == b"":
+                    return "gone: the client ended the connection without a close frame"
+
+    def _take(self, chunk: bytes, conversation: Conversation, now: float) -> None:
+        """Bytes of the client."""
+        batch = self._reader.feed(chunk)
+        for control in batch.controls:
+            if control.opcode == PING:
+                conversation.ping(control.payload)
+        conversation.receive(batch.payloads, now)
+        for _ in batch.bad:
+            conversation.error("invalid_message")
+        if batch.close is not None:
+            self._peer_closed = True
+            conversation.client_closed(batch.close.code)
+        elif batch.error is not None:
+            conversation.ending = Ending(batch.error.close_code, batch.error.message)
+        self.auth_frames = conversation.auth_frames
+        if conversation.symbols.keys() != self.symbols:
+            self.symbols = frozenset(conversation.symbols)
+            self._shared.notify()
+
+    def _fill(self, conversation: Conversation, now: float) -> None:
+        """Move what is due into the outbox, as much as it wants."""
+        took = False
+        while True:
+            for item in conversation.take_outgoing():
+                self._outbox.put(item)
+            if self._outbox.full or conversation.ending is not None:
+                break
+            posted = self.mailbox.take()
+            if posted is None:
+                break
+            took = True
+            if isinstance(posted, Ending):
+                conversation.ending = posted
+            else:
+                conversation.deliver(posted, now)
+        for note in conversation.take_notes():
+            self._say(note)
+        if took:
+            self._shared.notify()
+
+    def _send(self) -> bool:
+        """Send until all is sent (True) or the socket takes no more (False)."""
+        while head := self._outbox.head():
+            try:
+                count = self._sock.send(head)
+            except _BLOCKED:
+                return False
+            self._outbox.advance(count)
+        return True
+
+    def _wait(
+        self, selector: selectors.BaseSelector, conversation: Conversation, blocked: bool, now: float
+    ) -> bytes | None:
+        """Sleep until there is something to do. Returns bytes of the client, None without any, b"" at end of file."""
+        selector.modify(self._sock, selectors.EVENT_READ | (selectors.EVENT_WRITE if blocked else 0))
+        deadline = conversation.next_deadline()
+        timeout = None if deadline is None else max(0.0, deadline - now)
+        if not blocked and not self.mailbox.empty:
+            timeout = 0.0  # the outbox was full before the mailbox was empty
+        ready = {key.fileobj for key, _ in selector.select(timeout)}
+        if self.mailbox.ear in ready:
+            self.mailbox.hush()
+        return self._receive() if self._sock in ready else None
+
+    def _receive(self) -> bytes | None:
+        chunks: list[bytes] = []
+        while len(chunks) < READS:
+            try:
+                chunk = self._sock.recv(READ_SIZE)
+            except _BLOCKED:
+                return b"".join(chunks) if chunks else None
+            if not chunk:
+                break
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    # The end.
+
+    def _finish(self, ending: Ending, selector: selectors.BaseSelector) -> str:
+        """Send what is queued, say goodbye, and wait a moment for the client to do so too."""
+        if ending.reset:
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            return "reset by us"
+        if ending.code is not None:
+            self._outbox.put(Raw(encode_frame(CLOSE, encode_close(ending.code, ending.reason))))
+        if not self._flush(selector):
+            return "gone: it does not read"
+        if not (self._peer_closed and ending.code is not None):
+            self._part(selector, half_close=ending.code is None)
+        if self._peer_closed:
+            return f"closed by the client, {ending.code}"
+        return f"closed by us, {ending.code} {ending.reason}" if ending.code is not None else "dropped by us"
+
+    def _flush(self, selector: selectors.BaseSelector) -> bool:
+        deadline = time.monotonic() + FLUSH_S
+        selector.unregister(self.mailbox.ear)
+        selector.modify(self._sock, selectors.EVENT_WRITE)
+        while not self._send():
+            if not selector.select(max(0.0, deadline - time.monotonic())):
+                return False
+        return True
+
+    def _part(self, selector: selectors.BaseSelector, half_close: bool) -> None:
+        """Read on until the client has closed too: a socket closed with unread bytes would reset the connection."""
+        if half_close:
+            socket.socket.shutdown(self._sock, socket.SHUT_WR)
+        deadline = time.monotonic() + GOODBYE_S
+        selector.modify(self._sock, selectors.EVENT_READ)
+        while selector.select(max(0.0, deadline - time.monotonic())):
+            chunk = self._receive()
+            if chunk == b"" or (chunk and not half_close and self._reader.feed(chunk).close):
+                return
+
+    def _record(self, pushes: list[Push]) -> None:
+        self.pushes += len(pushes)
+        if self._shared.journal is not None:
+            self._shared.journal.record(self.number, pushes)
+
+    def _say(self, text: str) -> None:
+        self._shared.log(f"#{self.number} {text}")

@@ -1,0 +1,120 @@
+"""The HTTP side: the request for an upgrade, and the answers to it (RFC 6455 section 4.2). Pure."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import time
+
+import msgspec
+
+MAX_REQUEST = 64 * 1024
+
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
+
+REASONS: dict[int, str] = {
+    200: "OK", 301: "Moved Permanently", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
+    426: "Upgrade Required", 429: "Too Many Requests", 500: "Internal Server Error", 503: "Service Unavailable",
+}
+
+
+class Refusal(Exception):
+    """The request gets this HTTP status instead of an upgrade."""
+
+    def __init__(self, status: int, text: str, **headers: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+    def encode(self, now: float) -> bytes:
+        """The answer's bytes; `now` is the wall clock, seconds since 1970."""
+        return answer(self.status, self.text + "\n", now, self.headers)
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A request for an upgrade that is in order."""
+
+    key: str
+
+
+def parse_request(head: bytes, path: str) -> Request:
+    """The request in these bytes, which end with an empty line. Raises Refusal: 400, 404 or 426."""
+    lines = head.decode("latin-1").split("\r\n")
+    parts = lines[0].split(" ")
+    if len(parts) != 3 or not parts[2].startswith("HTTP/1."):
+        raise Refusal(400, "This is no HTTP/1.1 request.")
+    headers: dict[str, str] = {}
+    for line in lines[1:]:
+        name, colon, value = line.partition(":")
+        if not line:
+            continue
+        if not colon or not name or name != name.strip():
+            raise Refusal(400, "A header line is malformed.")
+        known = headers.get(name.lower())
+        headers[name.lower()] = value.strip() if known is None else f"{known}, {value.strip()}"
+    if parts[1].partition("?")[0] != path:
+        raise Refusal(404, f"There is nothing here; the stream is at {path}.")
+    _check_upgrade(parts[0], headers)
+    return Request(headers["sec-websocket-key"])
+
+
+def _check_upgrade(method: str, headers: dict[str, str]) -> None:
+    if "websocket" not in _tokens(headers, "upgrade") or "upgrade" not in _tokens(headers, "connection"):
+        raise Refusal(426, "This is a WebSocket endpoint.", Upgrade="websocket", Connection="Upgrade")
+    if headers.get("sec-websocket-version") != "13":
+        raise Refusal(426, "Only WebSocket version 13 is spoken here.", Sec_WebSocket_Version="13",
+                      Upgrade="websocket", Connection="Upgrade")
+    if method != "GET" or "host" not in headers:
+        raise Refusal(400, "An upgrade is a GET with a Host header.")
+    try:
+        nonce = base64.b64decode(headers.get("sec-websocket-key", ""), validate=True)
+    except binascii.Error:
+        nonce = b""
+    if len(nonce) != 16:
+        raise Refusal(400, "Sec-WebSocket-Key is to be 16 bytes in base64.")
+
+
+def _tokens(headers: dict[str, str], name: str) -> set[str]:
+    return {token.strip().lower() for token in headers.get(name, "").split(",")}
+
+
+def accept_of(key: str) -> str:
+    """The Sec-WebSocket-Accept for a key."""
+    return base64.b64encode(hashlib.sha1(key.encode("latin-1") + _GUID).digest()).decode()  # noqa: S324 - RFC 6455 says SHA-1
+
+
+def upgrade(accept: str, now: float) -> bytes:
+    """The 101 answer; `now` is the wall clock, seconds since 1970."""
+    return (
+        "HTTP/1.1 101 Switching Protocols\r\n"
+        f"Date: {http_date(now)}\r\n"
+        "Server: tickstream-simulator\r\n"
+        "Upgrade: websocket\r\n"
+        "Connection: Upgrade\r\n"
+        f"Sec-WebSocket-Accept: {accept}\r\n\r\n"
+    ).encode("latin-1")
+
+
+def answer(status: int, body: str, now: float, headers: dict[str, str] | None = None) -> bytes:
+    """Any other answer, with the connection closed after it."""
+    text = body.encode()
+    lines = [f"HTTP/1.1 {status} {REASONS[status]}", f"Date: {http_date(now)}", "Server: tickstream-simulator",
+             "Content-Type: text/plain; charset=utf-8", f"Content-Length: {len(text)}"]
+    given = headers or {}
+    lines += [f"{name}: {value}" for name, value in given.items()]
+    if "Connection" not in given:
+        lines.append("Connection: close")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + text
+
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def http_date(now: float) -> str:
+    """RFC 9110 section 5.6.7, whatever the locale."""
+    at = time.gmtime(now)
+    return (f"{_DAYS[at.tm_wday]}, {at.tm_mday:02d} {_MONTHS[at.tm_mon - 1]} {at.tm_year:04d} "
+            f"{at.tm_hour:02d}:{at.tm_min:02d}:{at.tm_sec:02d} GMT")

@@ -1,0 +1,84 @@
+"""What was sent: a record of every push that the operating system took from us."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from tickstream.errors import OutputError
+from tickstream.simulator.tickatlas import Push
+from tickstream.timestamps import rfc3339
+
+
+class Sent(NamedTuple):
+    """One push that was sent. `ts_ns` is the wall clock, `market_ns` the open of its minute; prices are text."""
+
+    ts_ns: int
+    connection: int
+    symbol: str
+    market_ns: int
+    open: str
+    high: str
+    low: str
+    close: str
+    bid: str
+    ask: str
+    volume: str
+
+
+class Journal:
+    """Keeps the records in memory (`sent`), or writes them to a file as JSON lines, or both. Thread-safe.
+
+    A line is flushed before the call returns. Raises OutputError when the file cannot be opened or written.
+    """
+
+    def __init__(self, path: Path | None = None, *, keep: bool = False) -> None:
+        self.sent: list[Sent] = []
+        self._keep = keep
+        self._path = path
+        self._lock = threading.Lock()
+        try:
+            self._file = path.open("ab") if path else None
+        except OSError as error:
+            raise OutputError(f"Cannot write the journal {path}: {error.strerror or error}") from error
+
+    def record(self, connection: int, pushes: list[Push]) -> None:
+        """These pushes have been sent on this connection, now."""
+        now_ns = time.time_ns()
+        records = [
+            Sent(now_ns, connection, candle.symbol, candle.open_ns, candle.open, candle.high, candle.low, candle.close,
+                 candle.bid, candle.ask, candle.volume)
+            for candle in (push.candle for push in pushes)
+        ]
+        with self._lock:
+            if self._keep:
+                self.sent += records
+            if self._file is not None:
+                self._write(records)
+
+    def _write(self, records: list[Sent]) -> None:
+        assert self._file is not None
+        try:
+            self._file.write(b"".join(map(_line, records)))
+            self._file.flush()
+        except OSError as error:
+            raise OutputError(f"Cannot write the journal {self._path}: {error.strerror or error}") from error
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file is not None:
+            self._file.close()
+
+
+def _line(sent: Sent) -> bytes:
+    fields = sent._asdict()
+    fields["market_time"] = rfc3339(fields.pop("market_ns"))[:19] + "Z"
+    for name in ("open", "high", "low", "close", "bid", "ask", "volume"):
+        fields[name] = msgspec.Raw(fields[name].encode())  # a JSON number with exactly these digits
+    return msgspec.json.encode(fields) + b"\n"
+
+

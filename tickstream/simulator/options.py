@@ -1,0 +1,103 @@
+"""What one can ask of a simulator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tickstream.errors import UsageError
+from tickstream.simulator.accounts import PLANS
+
+AtEnd = Literal["idle", "close", "loop"]
+MarketHours = Literal["follow", "ignore"]
+Quota = int | Literal["plan", "unlimited"]
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+RACE = float("inf")
+"""The speed `max`: as fast as the clients read."""
+
+
+@dataclass(frozen=True)
+class SimulatorOptions:
+    """All settings of a simulator; the defaults are those of `tickstream simulate`.
+
+    Market time goes `speed` times as fast as real time: one push a symbol every `60 / speed` seconds. Raises
+    UsageError for settings that make no sense together.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    """0: any free one."""
+    public: bool = False
+    """Allow a host that is not loopback: the simulator then can be reached by other machines."""
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    plan: str = "pro"
+    keys: tuple[str, ...] = ()
+    """Keys to accept; none: all."""
+    quota: Quota = "plan"
+    """Credits a day."""
+    quota_reset_after_s: float | None = None
+    """Refill an empty account after so many real seconds, not only at midnight."""
+    max_symbols: int | None = None
+    """None: the plan's."""
+    speed: float = 1.0
+    """`RACE` (infinity): as fast as the clients read."""
+    seed: int = 0
+    m1: Path | None = None
+    """Replay the CSV files of this folder, instead of random prices."""
+    known: tuple[str, ...] = ()
+    """The only symbols there are, in a random market."""
+    start_ns: int | None = None
+    """Where market time begins."""
+    heartbeat_s: float = 30.0
+    auth_deadline_s: float = 10.0
+    market_hours: MarketHours | None = None
+    """None: follow them at real speed in a random market, else ignore them."""
+    at_end: AtEnd = "idle"
+    """What to do after the last candle of a replay."""
+    spread_points: int | None = None
+    spread_in_price: bool = False
+    """Write the `spread` field in price units, not in points."""
+    close_code: int | None = 1008
+    """Close code after an error; None: drop the connection without one."""
+    faults: tuple[str, ...] = ()
+    journal: Path | None = None
+    """Write a record of every push sent to this file."""
+    record: bool = False
+    """Keep these records in memory, for `Simulator.sent`."""
+    log: Callable[[str], None] | None = None
+    """Gets one line for each thing that happens to a connection."""
+
+    def __post_init__(self) -> None:
+        if self.plan not in PLANS:
+            raise UsageError(f"There is no plan {self.plan!r}", hint=f"Plans: {', '.join(PLANS)}.")
+        if not self.public and self.host not in LOOPBACK:
+            raise UsageError(
+                f"{self.host} can be reached by other machines, and the simulator checks nobody",
+                hint="Use 127.0.0.1, or add --public when that is what you want.",
+            )
+        seconds = {"heartbeat": self.heartbeat_s, "auth deadline": self.auth_deadline_s}
+        for name, value in {"speed": self.speed, **seconds}.items():
+            if not value > 0:
+                raise UsageError(f"The {name} is to be more than 0")
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise UsageError("A certificate needs its key, and a key its certificate",
+                             hint="Give both --tls-cert and --tls-key.")
+
+    @property
+    def follows_hours(self) -> bool:
+        """True when closed markets are silent."""
+        if self.market_hours is not None:
+            return self.market_hours == "follow"
+        return self.speed == 1.0 and self.m1 is None and self.start_ns is None
+
+    @property
+    def daily_quota(self) -> int | None:
+        """Credits a day; None: unlimited."""
+        if self.quota == "plan":
+            return PLANS[self.plan].daily_quota
+        return None if self.quota == "unlimited" else int(self.quota)

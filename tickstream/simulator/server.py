@@ -1,0 +1,267 @@
+"""The simulator: a TickAtlas on your own machine.
+
+    with Simulator(SimulatorOptions(speed=60)) as simulator:
+        ...  # connect to simulator.url
+
+Threads: one that accepts, one that makes the market, one for each client. What was tested, was tested on Linux.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from types import TracebackType
+
+from tickstream.errors import ConfigError, NetworkError, TickstreamError
+from tickstream.simulator.accounts import PLANS, Accounts
+from tickstream.simulator.broadcast import Broadcaster
+from tickstream.simulator.connection import Connection, Shared
+from tickstream.simulator.journal import Journal, Sent
+from tickstream.simulator.market import DAY_NS, MINUTE_NS, Candle, M1Replay, MarketSource
+from tickstream.simulator.options import RACE, SimulatorOptions
+from tickstream.simulator.pace import MarketClock, PacedClock, WallClock
+from tickstream.simulator.random_market import RandomMarket
+from tickstream.simulator.tickatlas import PATH, Conversation, Ending, Round, Rules, push
+
+STOP_S = 4.0
+"""How long `stop` waits for the clients to say goodbye."""
+START_DAYS_AGO = 30
+"""Where accelerated market time begins: the run then stays in the past for a while."""
+
+
+class Simulator:
+    """A running server: `start` (or `with`) begins it, `stop` ends it; it cannot be started twice.
+
+    The attributes that count may be read at any time; `wait_for` waits for them. Raises NetworkError when the port
+    cannot be had, ConfigError for a bad folder of candles or certificate, OutputError for a journal that cannot be
+    written.
+    """
+
+    def __init__(self, options: SimulatorOptions | None = None) -> None:
+        self.options = options or SimulatorOptions()
+        self.connections = 0
+        """TCP connections accepted so far."""
+        self.failure: TickstreamError | None = None
+        """What made it fail; then `failed` is set."""
+        self.failed = threading.Event()
+        self._source = _source(self.options)
+        self._rules = _rules(self.options, self._source)
+        self._journal = Journal(self.options.journal, keep=self.options.record)
+        wanted = self.options.record or self.options.journal is not None
+        self._shared = Shared(self._converse, self._log, self._journal if wanted else None, None, self._fail)
+        self._broadcaster = Broadcaster(
+            self._source, self._shared, start=self._start_market, audience=lambda: self.clients,
+            to_round=self._to_round, at_end=self._at_end,
+        )
+        self._listener: socket.socket | None = None
+        self._port = 0
+        self._alive: dict[int, Connection] = {}
+        self._past_auth_frames = 0
+        self._past_pushes = 0
+        self._lock = threading.Lock()
+        self._threads: set[threading.Thread] = set()
+
+    # Life.
+
+    def start(self) -> Simulator:
+        """Bind and begin; the URL is good from now on."""
+        options = self.options
+        family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+        try:
+            self._listener = socket.create_server((options.host, options.port), family=family, backlog=128)
+        except OSError as error:
+            raise NetworkError(
+                f"Cannot listen on {options.host} port {options.port}: {error.strerror or error}",
+                hint="Another program may have the port: choose another --port, or 0 for any free one.",
+            ) from error
+        self._port = int(self._listener.getsockname()[1])
+        self._spawn("accept", self._accept)
+        self._spawn("market", self._broadcaster.run)
+        return self
+
+    def stop(self) -> None:
+        """Close all connections with 1001, and end all threads. May be called twice."""
+        if self._listener is None or self._shared.stopping.is_set():
+            return
+        self._shared.stopping.set()
+        self._shared.notify()
+        # A close alone does not wake a thread out of accept().
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._end_all(Ending(1001, "the server is going away"))
+        deadline = time.monotonic() + STOP_S
+        for thread in self._copy(self._threads):
+            thread.join(max(0.05, deadline - time.monotonic()))
+        self._journal.close()
+
+    def __enter__(self) -> Simulator:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    # What others see and do.
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return self._port
+
+    @property
+    def url(self) -> str:
+        """Where clients connect to."""
+        host = f"[{self.options.host}]" if ":" in self.options.host else self.options.host
+        return f"{'ws' if self._shared.tls is None else 'wss'}://{host}:{self._port}{PATH}"
+
+    @property
+    def clients(self) -> tuple[Connection, ...]:
+        """Connections that are upgraded and open now."""
+        with self._lock:
+            return tuple(client for client in self._alive.values() if client.upgraded)
+
+    @property
+    def auth_frames(self) -> int:
+        """Auth messages received so far, on all connections."""
+        with self._lock:
+            return self._past_auth_frames + sum(client.auth_frames for client in self._alive.values())
+
+    @property
+    def pushes(self) -> int:
+        """Pushes handed to the operating system so far, on all connections."""
+        with self._lock:
+            return self._past_pushes + sum(client.pushes for client in self._alive.values())
+
+    @property
+    def sent(self) -> list[Sent]:
+        """Every push handed to the operating system so far, in order per connection; with `record=True` only."""
+        return list(self._journal.sent)
+
+    def wait_for(self, true: Callable[[], bool], seconds: float = 10.0) -> bool:
+        """Wait until this is true, so many seconds at the most; it is asked whenever something has changed."""
+        with self._shared.changed:
+            return self._shared.changed.wait_for(true, seconds)
+
+    def drop_connections(self, *, reset: bool = False) -> None:
+        """End all connections without a close frame: by a FIN, or by a reset."""
+        self._end_all(Ending(None, reset=reset))
+
+    def close_connections(self, code: int, reason: str = "") -> None:
+        """Close all connections with this code."""
+        self._end_all(Ending(code, reason))
+
+    def skip(self, minutes: int) -> None:
+        """Let the market jump forward: the pushes of all these minutes come at once."""
+        self._broadcaster.skip(minutes)
+
+    # The parts.
+
+    def _accept(self) -> None:
+        assert self._listener is not None
+        while not self._shared.stopping.is_set():
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                # Closed by `stop`; or out of file descriptors, which passes when clients go.
+                if not self._shared.stopping.wait(0.1):
+                    continue
+                return
+            with self._lock:
+                self.connections += 1
+                client = self._alive[self.connections] = Connection(self.connections, sock, self._shared)
+            self._spawn(f"client-{client.number}", partial(self._serve, client))
+
+    def _serve(self, client: Connection) -> None:
+        if self._shared.stopping.is_set():
+            client.end(Ending(1001))
+        client.run()
+        with self._lock:
+            del self._alive[client.number]
+            self._past_auth_frames += client.auth_frames
+            self._past_pushes += client.pushes
+            self._threads.discard(threading.current_thread())
+        self._shared.notify()
+
+    def _converse(self, _number: int, now: float) -> Conversation:
+        return Conversation(self._rules, now)
+
+    def _to_round(self, candles: list[Candle]) -> Round:
+        due = Round([push(candle, self.options.spread_in_price) for candle in candles])
+        self._rules.accounts.day = due.day
+        return due
+
+    def _start_market(self) -> tuple[MarketClock | None, int]:
+        """The market's clock, and the open of its first candle. Called when the market begins."""
+        options, now_ns = self.options, time.time_ns()
+        if options.speed == 1.0 and self._source.first_ns is None and options.start_ns is None:
+            return WallClock(), now_ns - now_ns % MINUTE_NS
+        first_ns = _first_ns(options, self._source, now_ns)
+        if options.speed == RACE:
+            return None, first_ns
+        return PacedClock(first_ns, time.monotonic(), options.speed), first_ns
+
+    def _at_end(self, client: Connection) -> None:
+        if self.options.at_end == "close":
+            client.mailbox.end_after_backlog(Ending(1000, "the replay is over"))
+
+    def _end_all(self, ending: Ending) -> None:
+        with self._lock:
+            clients = list(self._alive.values())
+        for client in clients:
+            client.end(ending)
+
+    def _fail(self, error: TickstreamError) -> None:
+        self.failure = self.failure or error
+        self.failed.set()
+        self._shared.notify()
+
+    def _log(self, text: str) -> None:
+        if self.options.log is not None:
+            self.options.log(text)
+
+    def _spawn(self, name: str, body: Callable[[], None]) -> None:
+        thread = threading.Thread(target=body, name=f"simulator-{name}", daemon=True)
+        with self._lock:
+            self._threads.add(thread)
+        thread.start()
+
+    def _copy(self, threads: set[threading.Thread]) -> list[threading.Thread]:
+        with self._lock:
+            return list(threads)
+
+
+def _source(options: SimulatorOptions) -> MarketSource:
+    if options.m1 is not None:
+        return M1Replay(options.m1, spread_points=options.spread_points, loop=options.at_end == "loop")
+    return RandomMarket(options.seed, known=options.known, spread_points=options.spread_points,
+                        follow_hours=options.follows_hours)
+
+
+def _rules(options: SimulatorOptions, source: MarketSource) -> Rules:
+    plan = PLANS[options.plan]
+    accounts = Accounts(plan, keys=options.keys, quota=options.daily_quota, reset_after_s=options.quota_reset_after_s)
+    accounts.day = (_first_ns(options, source, time.time_ns()) + MINUTE_NS) // DAY_NS
+    return Rules(
+        accounts, options.max_symbols or plan.max_symbols or 0, source.knows, options.heartbeat_s,
+        options.auth_deadline_s, options.close_code,
+    )
+
+
+def _first_ns(options: SimulatorOptions, source: MarketSource, now_ns: int) -> int:
+    """Open of the first candle."""
+    wanted_ns = options.start_ns
+    if source.first_ns is not None:
+        first_ns = source.next_open(wanted_ns) if wanted_ns is not None else source.first_ns
+        if first_ns is None:
+            raise ConfigError("--start is after the last candle of the files")
+        return first_ns
+    if wanted_ns is None and options.speed != 1.0:
+        wanted_ns = now_ns - START_DAYS_AGO * DAY_NS
+    start_ns = now_ns if wanted_ns is None else wanted_ns
+    return start_ns - start_ns % MINUTE_NS
