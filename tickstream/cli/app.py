@@ -8,6 +8,7 @@ underscores (`exit_codes`), or a Typer app `app` where it has subcommands.
 from __future__ import annotations
 
 import contextvars
+import errno
 import importlib
 import os
 import sys
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperGroup
 
-from tickstream.errors import ExitCode, TickstreamError
+from tickstream.errors import ExitCode, OutputError, TickstreamError, UsageError
 
 if TYPE_CHECKING:
     from tickstream.cli.environment import Environment
@@ -33,6 +34,9 @@ COMMANDS: dict[str, str] = {
 }
 """Command -> its line in the help; the module is tickstream.cli.<name with underscores>."""
 
+UNWRITABLE = frozenset({errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EBADF, getattr(errno, "EDQUOT", errno.ENOSPC)})
+"""What Typer's own printing of a help text may meet; ours raises OutputError."""
+
 ClickException: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 _environment: contextvars.ContextVar[Environment] = contextvars.ContextVar("environment")
@@ -46,18 +50,37 @@ def environment() -> Environment:
 class LazyGroup(TyperGroup):
     """Imports a command's module when it is needed."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - click's signature
         return list(COMMANDS)
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - as above
         if cmd_name not in COMMANDS:
             return None
         return load_command(cmd_name)
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """An unknown command is answered with the nearest ones."""
+        if args and args[0] not in COMMANDS and not ctx.resilient_parsing and not args[0].startswith("-"):
+            from tickstream.suggestions import did_you_mean, shown
+
+            raise UsageError(
+                f"there is no command {shown(args[0])}",
+                hint=did_you_mean(args[0], COMMANDS) or f"Commands: {', '.join(COMMANDS)}.",
+            )
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - as above
         """The list in `--help`, without importing a single command."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """The commands, without importing a single one; or options."""
+        from typer.core import CompletionItem  # type: ignore[attr-defined]  # of click, which Typer carries inside
+
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        return [CompletionItem(name, help=line) for name, line in COMMANDS.items() if name.startswith(incomplete)]
 
 
 def load_command(name: str) -> Any:
@@ -93,7 +116,9 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def root(
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version and exit."),
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version and exit."
+    ),
 ) -> None:
     """Stream live market data from any provider's WebSocket to a terminal, a pipe or a file.
 
@@ -108,33 +133,67 @@ def root(
 
 def main(argv: Sequence[str] | None = None, env: Environment | None = None) -> int:
     """Run one command line and return its exit code: every error ends here, and nothing else exits."""
+    from tickstream.cli import crash
     from tickstream.cli.environment import Environment
 
     here = env or Environment.of_process()
+    if env is None:
+        crash.install(here)
     token = _environment.set(here)
     try:
-        return _run(list(sys.argv[1:] if argv is None else argv), here)
+        return int(_run(list(sys.argv[1:] if argv is None else argv), here))
+    except Exception as error:  # noqa: BLE001 - the one place: what nobody foresaw is a bug, and is reported as one
+        crash.report(error, here)
+        return int(ExitCode.BUG)
     finally:
         _environment.reset(token)
 
 
 def _run(argv: list[str], here: Environment) -> int:
+    code: int = ExitCode.OK
     try:
-        result = typer.main.get_command(app).main(args=argv, prog_name="tickstream", standalone_mode=False)
+        result = _command_line(argv)
+        code = result if isinstance(result, int) else ExitCode.OK
     except TickstreamError as error:
+        if isinstance(error, OutputError):
+            here.abandon_stdout()
         here.say(f"tickstream: {error}")
-        return int(error.exit_code)
+        code = error.exit_code
     except ClickException as error:
-        here.say(f"tickstream: {error.format_message()}")  # type: ignore[attr-defined]
-        here.say(usage_hint(error))
-        return int(ExitCode.USAGE)
+        _say_usage(error, here)
+        code = ExitCode.USAGE
     except (KeyboardInterrupt, typer.Abort):
-        return int(ExitCode.SIGINT)
+        code = ExitCode.SIGINT
     except BrokenPipeError:
-        # The reader of a command's text went away (`| head`): the interpreter's own flush must not complain later.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return int(ExitCode.OK)
-    return int(result) if isinstance(result, int) else int(ExitCode.OK)
+        here.abandon_stdout()
+    except SystemExit as leaving:  # Typer's way out after shell completion, and on a pipe without a reader
+        if isinstance(leaving.__context__, BrokenPipeError):
+            here.abandon_stdout()
+        elif isinstance(leaving.code, int):
+            code = leaving.code
+    return code
+
+
+def _command_line(argv: list[str]) -> Any:
+    if "_TICKSTREAM_COMPLETE" in os.environ:
+        from tickstream.cli.completion import without_rich
+
+        without_rich()
+    try:
+        return typer.main.get_command(app).main(args=argv, prog_name="tickstream", standalone_mode=False)
+    except OSError as error:
+        if error.filename is not None or error.errno not in UNWRITABLE:
+            raise
+        raise OutputError(f"cannot write to stdout: {error.strerror}") from error
+
+
+def _say_usage(error: Exception, here: Environment) -> None:
+    text: str = error.format_message()  # type: ignore[attr-defined]  # of click, which Typer carries inside
+    if type(error).__name__ == "NoArgsIsHelpError":
+        here.say(text)
+        return
+    here.say(f"tickstream: {text}")
+    here.say(usage_hint(error))
 
 
 def usage_hint(error: Exception) -> str:

@@ -1,0 +1,90 @@
+"""What the shell offers for an option's value. Called at every press of Tab: fast, and silent when all is not well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from tickstream.errors import TickstreamError
+
+if TYPE_CHECKING:
+    from tickstream.providers.base import ProviderSpec
+
+Offer = list[tuple[str, str]]
+"""Values with a word on each, which bash does not show."""
+
+
+def without_rich() -> None:
+    """Keep Typer from importing Rich to take markup out of help texts: ours have none, and it costs 60 ms a Tab."""
+    from typer import _completion_classes
+
+    _completion_classes._sanitize_help_text = str  # type: ignore[assignment]  # noqa: SLF001 - a test pins the name
+
+
+def one_of(values: Iterable[str]) -> Callable[[str], list[str]]:
+    """A completer that offers fixed values."""
+    known = tuple(values)
+
+    def complete(incomplete: str) -> list[str]:
+        return [value for value in known if value.startswith(incomplete)]
+
+    return complete
+
+
+def plans(incomplete: str) -> Offer:
+    """The plans of the provider in use."""
+    spec = _spec()
+    known = spec.credit_rates.plans if spec and spec.credit_rates else ()
+    offers = ((plan.name, f"{plan.credits_per_push} credits a push") for plan in known if plan.streaming)
+    return _starting(incomplete, offers)
+
+
+def symbols(incomplete: str) -> Offer:
+    """Common symbols of the provider in use, and the user's watchlists."""
+    from tickstream.cli.app import environment
+
+    spec = _spec()
+    offers = [(symbol, "") for symbol in spec.common_symbols] if spec else []
+    try:
+        lists = environment().config().watchlists
+    except TickstreamError:
+        lists = {}
+    offers += [(f"@{name}", " ".join(of)) for name, of in lists.items()]
+    return _starting(incomplete, offers)
+
+
+def codes(incomplete: str) -> Offer:
+    """What `explain` explains: the provider's error codes, and exit codes by number."""
+    from tickstream.errors import ExitCode
+
+    spec = _spec()
+    offers = [(code.code, code.meaning) for code in spec.errors] if spec else []
+    return _starting(incomplete, [*offers, *((str(code.value), code.meaning) for code in ExitCode)])
+
+
+def settings(incomplete: str) -> Offer:
+    """The names of the settings."""
+    from tickstream.config import SETTINGS
+
+    return _starting(incomplete, ((setting.name, setting.meaning) for setting in SETTINGS.values()))
+
+
+def providers(incomplete: str) -> list[str]:
+    """The names of the providers."""
+    from tickstream.providers import names
+
+    return [name for name in names() if name.startswith(incomplete)]
+
+
+def _starting(incomplete: str, offers: Iterable[tuple[str, str]]) -> Offer:
+    return [offer for offer in offers if offer[0].startswith(incomplete)]
+
+
+def _spec() -> ProviderSpec | None:
+    from tickstream.cli.app import environment
+    from tickstream.providers import load
+
+    try:
+        return load(environment().config().text("provider"))
+    except TickstreamError:
+        return None
