@@ -10,20 +10,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from datetime import tzinfo
-from typing import Literal
 
 import msgspec
 
 from tickstream.clock import Clock
 from tickstream.events import Batch
 from tickstream.markets import Market, market_of
+from tickstream.sinks.encoders import TimeFormat
 from tickstream.sinks.output import Output, ReaderGone
 from tickstream.status import RunStatus
 from tickstream.subscriptions import Channel
 
 __all__ = ["Display", "ReaderGone", "Sink", "SinkRequest", "SinkSpec", "TimeFormat"]
-
-TimeFormat = Literal["iso", "us", "ns"]
 
 
 class Sink(ABC):
@@ -33,23 +31,20 @@ class Sink(ABC):
     when a write was given up.
     """
 
-    written: int = 0
-    """Market events that have been written, or drawn."""
-
-    def open(self) -> None:
+    def open(self) -> None:  # noqa: B027 - a hook that not every output needs
         """Get ready; called once, before the first connection is made."""
 
     @abstractmethod
     def write(self, batch: Batch) -> None:
         """Take a batch. It has left the process, or is in the sink's own bounded buffer, when this returns."""
 
-    def refresh(self) -> None:
+    def refresh(self) -> None:  # noqa: B027 - as above
         """Draw what has changed. The main loop calls it every `SinkSpec.refresh_s` seconds, with or without data."""
 
-    def flush(self) -> None:
+    def flush(self) -> None:  # noqa: B027 - as above
         """Push out what is buffered."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - as above
         """Flush and let go. Called on every way out; more than once does no harm."""
 
 

@@ -1,0 +1,134 @@
+"""Bytes into a file descriptor without ever getting stuck in the kernel.
+
+A plain write to a full pipe hangs until its reader reads, deaf to signals (Python restarts it after each handler,
+PEP 475). So pipes and sockets are written without blocking, and waiting is a call of its own.
+
+Setting O_NONBLOCK on a descriptor sets it for everybody who shares it (the shell, `2>&1`), so that is not done. On
+Linux a pipe is opened anew through /proc, which makes a description of our own; a socket has MSG_DONTWAIT. Where there
+is no /proc (macOS; tested on Linux only, by force) we write at most PIPE_BUF bytes after poll has said that there is
+room, which POSIX lets us do without blocking. Windows can poll neither: writes are plain.
+Measured on Linux into `cat`, batches of 100 KB, CPU for each 290-byte record: plain 0.04 to 0.1 us, our own description
+0.09 us, poll and PIPE_BUF 0.28 us.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import select
+import socket
+import stat
+from typing import BinaryIO
+
+_CAN_POLL = hasattr(select, "poll")
+
+
+class Descriptor:
+    """A descriptor that takes what it is given: a regular file, a device. Also the base of the others."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self._poll = None
+        if _CAN_POLL:
+            self._poll = select.poll()
+            self._poll.register(fd, select.POLLOUT)
+
+    def send(self, data: memoryview) -> int:
+        """Write some of it, and say how much. Raises BlockingIOError when there is no room now, or another OSError."""
+        return os.write(self.fd, data)
+
+    def wait(self, seconds: float) -> None:
+        """Wait until there is room, or the reader is gone, or the time is over."""
+        if self._poll is not None:
+            self._poll.poll(round(seconds * 1000))
+
+    def reader_gone(self) -> bool:
+        """True when it is known already that nobody reads any more. Never waits."""
+        return False
+
+    def close(self) -> None:
+        """Let go of what was opened here. The descriptor that was given stays open."""
+
+
+class PolledPipe(Descriptor):
+    """A pipe that must not be made non-blocking: small pieces, each only where poll says that it fits."""
+
+    def send(self, data: memoryview) -> int:
+        assert self._poll is not None
+        if not self._poll.poll(0):
+            raise BlockingIOError
+        return os.write(self.fd, data[: select.PIPE_BUF])
+
+    def reader_gone(self) -> bool:
+        assert self._poll is not None
+        return any(event & select.POLLERR for _, event in self._poll.poll(0))
+
+
+class ReopenedPipe(Descriptor):
+    """A pipe with a non-blocking description of our own. Raises OSError where the system does not allow that."""
+
+    def __init__(self, fd: int) -> None:
+        super().__init__(os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+
+    reader_gone = PolledPipe.reader_gone
+
+    def close(self) -> None:
+        os.close(self.fd)
+
+
+class Socket(Descriptor):
+    """A socket as standard output (systemd, inetd, ssh without a terminal on some systems)."""
+
+    def __init__(self, fd: int) -> None:
+        super().__init__(fd)
+        self._socket = socket.socket(fileno=os.dup(fd))
+
+    def send(self, data: memoryview) -> int:
+        return self._socket.send(data, socket.MSG_DONTWAIT)
+
+    def reader_gone(self) -> bool:
+        assert self._poll is not None
+        return any(event & (select.POLLERR | select.POLLHUP) for _, event in self._poll.poll(0))
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class Stream(Descriptor):
+    """A binary file object without a descriptor behind it."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.fd = -1
+        self._poll = None
+        self._stream = stream
+
+    def send(self, data: memoryview) -> int:
+        self._stream.write(data)
+        self._stream.flush()
+        return len(data)
+
+
+def descriptor_of(target: int | BinaryIO) -> Descriptor:
+    """The right way to write to this. What a file object has buffered is flushed first; its buffer stays unused."""
+    if isinstance(target, int):
+        return _of_fd(target)
+    target.flush()
+    try:
+        return _of_fd(target.fileno())
+    except io.UnsupportedOperation:
+        return Stream(target)
+
+
+def _of_fd(fd: int) -> Descriptor:
+    try:
+        mode = os.fstat(fd).st_mode
+    except OSError:
+        return Descriptor(fd)  # closed: the first write says so
+    if _CAN_POLL and stat.S_ISSOCK(mode):
+        return Socket(fd)
+    if _CAN_POLL and stat.S_ISFIFO(mode):
+        try:
+            return ReopenedPipe(fd)
+        except OSError:
+            return PolledPipe(fd)
+    return Descriptor(fd)

@@ -1,0 +1,56 @@
+"""`--fields` and the default columns: the names of the schema, in the schema's order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tickstream.errors import UsageError
+from tickstream.events import EVENT_TYPES, Bar, Event, MarketEvent, Quote, Trade, wire_fields
+from tickstream.subscriptions import Channel
+from tickstream.suggestions import did_you_mean, shown
+
+MARKET_TYPES: frozenset[type[Event]] = frozenset(kind for kind in EVENT_TYPES.values() if issubclass(kind, MarketEvent))
+"""What a row of CSV, and `--fields`, is about. The others are stream events and keep their own form."""
+
+_OF_CHANNEL: dict[Channel, tuple[type[Event], ...]] = {
+    Channel.BARS: (Bar,),
+    Channel.QUOTES: (Quote,),
+    Channel.TRADES: (Trade,),
+}
+
+
+def default_columns(channel: Channel) -> tuple[str, ...]:
+    """The columns of a CSV file of this channel: the fields of its events as in JSON, in the same order."""
+    return union(_OF_CHANNEL.get(channel) or market_types())
+
+
+def valid_fields() -> tuple[str, ...]:
+    """Every name that `--fields` knows: the fields of all market events, in the order of the schema."""
+    return union(market_types())
+
+
+def market_types() -> tuple[type[Event], ...]:
+    """The market events, in the order of the schema."""
+    return tuple(kind for kind in EVENT_TYPES.values() if kind in MARKET_TYPES)
+
+
+def union(kinds: Iterable[type[Event]]) -> tuple[str, ...]:
+    """The fields of these events, each once, where it comes first."""
+    return tuple(dict.fromkeys(name for kind in kinds for name in wire_fields(kind)))
+
+
+def check_fields(fields: Iterable[str], extra: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """The fields, when each is known (to the schema, or in `extra`) and named once. Raises UsageError otherwise."""
+    names = tuple(fields)
+    valid = valid_fields() + extra
+    if not names:
+        raise UsageError("--fields names no field", hint=f"Fields: {', '.join(valid)}.")
+    for position, name in enumerate(names):
+        if name not in valid:
+            raise UsageError(
+                f"--fields: there is no field {shown(name)} here",
+                hint=f"{did_you_mean(name, valid)} Fields: {', '.join(valid)}.".strip(),
+            )
+        if name in names[:position]:
+            raise UsageError(f"--fields names {name} twice", hint="Name each field once.")
+    return names
