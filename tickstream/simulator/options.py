@@ -33,6 +33,8 @@ class SimulatorOptions:
     """0: any free one."""
     public: bool = False
     """Allow a host that is not loopback: the simulator then can be reached by other machines."""
+    tls: bool = False
+    """Speak TLS; without a certificate of yours, with one made for this run."""
     tls_cert: Path | None = None
     tls_key: Path | None = None
     plan: str = "pro"
@@ -87,6 +89,11 @@ class SimulatorOptions:
         if (self.tls_cert is None) != (self.tls_key is None):
             raise UsageError("A certificate needs its key, and a key its certificate",
                              hint="Give both --tls-cert and --tls-key.")
+
+    @property
+    def secure(self) -> bool:
+        """True when TLS is spoken."""
+        return self.tls or self.tls_cert is not None
 
     @property
     def follows_hours(self) -> bool:

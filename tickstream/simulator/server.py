@@ -14,11 +14,13 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 
 from tickstream.errors import ConfigError, NetworkError, TickstreamError
 from tickstream.simulator.accounts import PLANS, Accounts
 from tickstream.simulator.broadcast import Broadcaster
+from tickstream.simulator.certificate import Certificate
 from tickstream.simulator.connection import Connection, Shared
 from tickstream.simulator.journal import Journal, Sent
 from tickstream.simulator.market import DAY_NS, MINUTE_NS, Candle, M1Replay, MarketSource
@@ -46,13 +48,18 @@ class Simulator:
         self.connections = 0
         """TCP connections accepted so far."""
         self.failure: TickstreamError | None = None
-        """What made it fail; then `failed` is set."""
-        self.failed = threading.Event()
+        """What made it fail: it goes on serving as well as it can until it is stopped."""
+        self._on_failure: Callable[[], None] = lambda: None
         self._source = _source(self.options)
         self._rules = _rules(self.options, self._source)
         self._journal = Journal(self.options.journal, keep=self.options.record)
-        wanted = self.options.record or self.options.journal is not None
-        self._shared = Shared(self._converse, self._log, self._journal if wanted else None, None, self._fail)
+        self._certificate = _certificate(self.options)
+        self._shared = Shared(
+            self._converse, self._log,
+            journal=self._journal if self.options.record or self.options.journal else None,
+            tls=self._certificate.context() if self._certificate else None,
+            failed=self._fail,
+        )
         self._broadcaster = Broadcaster(
             self._source, self._shared, start=self._start_market, audience=lambda: self.clients,
             to_round=self._to_round, at_end=self._at_end,
@@ -98,6 +105,8 @@ class Simulator:
         for thread in self._copy(self._threads):
             thread.join(max(0.05, deadline - time.monotonic()))
         self._journal.close()
+        if self._certificate is not None:
+            self._certificate.clean_up()
 
     def __enter__(self) -> Simulator:
         return self.start()
@@ -118,7 +127,12 @@ class Simulator:
     def url(self) -> str:
         """Where clients connect to."""
         host = f"[{self.options.host}]" if ":" in self.options.host else self.options.host
-        return f"{'ws' if self._shared.tls is None else 'wss'}://{host}:{self._port}{PATH}"
+        return f"{'wss' if self.options.secure else 'ws'}://{host}:{self._port}{PATH}"
+
+    @property
+    def ca_file(self) -> Path | None:
+        """What clients have to trust (`--ca-file`); None without TLS."""
+        return self._certificate.cert if self._certificate else None
 
     @property
     def clients(self) -> tuple[Connection, ...]:
@@ -147,6 +161,12 @@ class Simulator:
         """Wait until this is true, so many seconds at the most; it is asked whenever something has changed."""
         with self._shared.changed:
             return self._shared.changed.wait_for(true, seconds)
+
+    def on_failure(self, call: Callable[[], None]) -> None:
+        """Call this (from another thread) when `failure` is set."""
+        self._on_failure = call
+        if self.failure is not None:
+            call()
 
     def drop_connections(self, *, reset: bool = False) -> None:
         """End all connections without a close frame: by a FIN, or by a reset."""
@@ -218,7 +238,7 @@ class Simulator:
 
     def _fail(self, error: TickstreamError) -> None:
         self.failure = self.failure or error
-        self.failed.set()
+        self._on_failure()
         self._shared.notify()
 
     def _log(self, text: str) -> None:
@@ -234,6 +254,12 @@ class Simulator:
     def _copy(self, threads: set[threading.Thread]) -> list[threading.Thread]:
         with self._lock:
             return list(threads)
+
+
+def _certificate(options: SimulatorOptions) -> Certificate | None:
+    if options.tls_cert is not None and options.tls_key is not None:
+        return Certificate(options.tls_cert, options.tls_key)
+    return Certificate.throw_away() if options.tls else None
 
 
 def _source(options: SimulatorOptions) -> MarketSource:
