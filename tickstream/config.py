@@ -70,7 +70,6 @@ class ProviderConfig(NamedTuple):
     url: Value | None = None
     plan: Value | None = None
     keys: KeySettings = KeySettings()
-    key_origin: str = ""
     settings: Mapping[str, Value] = {}
     plans: Mapping[str, Mapping[str, object]] = {}
     """Fields of plans -> their values, for `CreditRates.override`."""
@@ -138,6 +137,16 @@ class Config:
             plan=self._from_env(name, "plan") or found.plan,
             settings=settings,
         )
+
+    def origin(self, *keys: str) -> str:
+        """Where in the file this is set: path and line."""
+        return self._file.origin(keys)
+
+    def check_providers(self, is_known: Callable[[str], bool]) -> None:
+        """Raises ConfigError for a section of a provider that there is not."""
+        for name in self._providers:
+            if not is_known(name):
+                raise self._file.error(("providers", name), (f"there is no provider {shown(name)}", ""))
 
     def _from_env(self, provider: str, key: str) -> Value | None:
         variable = f"TICKSTREAM_{provider}_{key}".upper().replace("-", "_")
@@ -218,7 +227,6 @@ class _File(NamedTuple):
                 url=texts.pop("url", None),
                 plan=texts.pop("plan", None),
                 keys=KeySettings(self.path, secret, command),
-                key_origin=self.origin((*at, "key" if key else "key_command")) if key or command else "",
                 settings=texts,
                 plans={plan: dict(self._plan((*at, "plans", plan))) for plan in self._table((*at, "plans"))},
             )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from tickstream.clock import Clock, SystemClock
-from tickstream.errors import OutputError
+from tickstream.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
     from tickstream.config import Config
@@ -63,6 +63,7 @@ class Environment:
             from tickstream.config import load
 
             self._config = load(self.env, self.user_folder)
+            self._config.check_providers(_is_provider)
         return self._config
 
     def print(self, text: str = "") -> None:
@@ -138,6 +139,15 @@ def _user_folder() -> Path | None:
     from tickstream.config import user_folder
 
     return user_folder()
+
+
+def _is_provider(name: str) -> bool:
+    from tickstream.providers import load, names
+
+    try:
+        return name in names() or bool(load(name))
+    except UsageError:
+        return False
 
 
 def _unwritable() -> BinaryIO:
