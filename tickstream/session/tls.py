@@ -1,0 +1,91 @@
+"""TLS on a connected socket: the system's trust, names checked, and what each failure means. Tested on Linux only."""
+
+from __future__ import annotations
+
+import selectors
+import ssl
+from socket import socket
+from typing import Any
+
+from tickstream.errors import ConfigError, HandshakeError, NetworkError, TlsError
+from tickstream.session.dialling import Step, why
+from tickstream.session.urls import Target
+
+_NOT_TLS = frozenset(
+    {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL"}
+)
+"""OpenSSL's words for an answer that is no TLS at all."""
+_IS_THIS_TLS = "Is this a TLS port? For a plain server on this machine the URL begins with ws://."
+
+
+def tls_context(ca_file: str | None) -> ssl.SSLContext:
+    """Certificates are verified against the system's authorities, and those in `ca_file`; TLS 1.2 at least.
+
+    Not `ssl.create_default_context`: that one writes session keys to the file in SSLKEYLOGFILE.
+    Raises ConfigError when the file cannot be used.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies certificate and host name
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except ssl.SSLError:
+            raise ConfigError(f"The CA file {ca_file} holds no certificate in PEM form.") from None
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"The CA file {ca_file} cannot be read: {why(error)}.") from None
+    return context
+
+
+def start_tls(sock: socket, target: Target, context: ssl.SSLContext, step: Step) -> ssl.SSLSocket:
+    """TLS on a connected socket. Raises TlsError (fatal), HandshakeError (the other side does not speak TLS)."""
+    try:
+        wrapped = context.wrap_socket(sock, server_hostname=target.host, do_handshake_on_connect=False)
+    except (OSError, ValueError) as error:
+        raise NetworkError(f"TLS with {target.authority} could not begin: {why(error)}.") from None
+    try:
+        _shake_hands(wrapped, step)
+    except BaseException as error:
+        wrapped.close()
+        if isinstance(error, TimeoutError):
+            raise HandshakeError(
+                f"{target.authority} did not finish the TLS handshake within {step.seconds:g} s.", hint=_IS_THIS_TLS
+            ) from None
+        if isinstance(error, ssl.SSLError | OSError):
+            raise _error(error, target) from None
+        raise
+    return wrapped
+
+
+def _shake_hands(sock: ssl.SSLSocket, step: Step) -> None:
+    while True:
+        try:
+            sock.do_handshake()
+        except ssl.SSLWantReadError:
+            step.wait(sock, selectors.EVENT_READ)
+        except ssl.SSLWantWriteError:
+            step.wait(sock, selectors.EVENT_WRITE)
+        else:
+            return
+
+
+def _error(error: OSError, target: Target) -> NetworkError | TlsError:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return TlsError(
+            f"The certificate of {target.authority} is not valid: {error.verify_message.rstrip('.')} "
+            f"(OpenSSL verify code {error.verify_code}).",
+            hint="Is the clock right? Is the URL right? For a private authority give its certificate with --ca-file.",
+            verify_code=error.verify_code,
+        )
+    if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        if error.reason in _NOT_TLS:
+            return HandshakeError(f"{target.authority} does not answer in TLS.", hint=_IS_THIS_TLS)
+        return TlsError(f"TLS with {target.authority} failed: {error.reason or error}.")
+    return HandshakeError(f"{target.authority} ended the connection during the TLS handshake.", hint=_IS_THIS_TLS)
+
+
+def describe(sock: Any) -> str:
+    """Version, cipher and the certificate's last day of a finished handshake (`ssl.SSLSocket`), for people."""
+    cipher = sock.cipher() or ("?",)
+    expires = (sock.getpeercert() or {}).get("notAfter", "?")
+    return f"{sock.version()}, {cipher[0]}, certificate valid until {expires}"
