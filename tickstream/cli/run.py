@@ -17,9 +17,11 @@ from tickstream.pipeline.gaps import GapStage
 from tickstream.pipeline.limits import LimitStage
 from tickstream.session.queue import BatchQueue
 from tickstream.session.supervisor import Supervisor
-from tickstream.sinks.base import ReaderGone, Sink
+from tickstream.sinks.base import Sink
+from tickstream.sinks.output import Abandoned, Output, ReaderGone
 from tickstream.status import RunStatus
 
+_SIGNAL_CODES = {1: ExitCode.SIGHUP, 2: ExitCode.SIGINT, 15: ExitCode.SIGTERM}
 TICK_S = 0.1
 DRAIN_S = 5.0
 GOODBYE_S = 4.0
@@ -44,8 +46,11 @@ class Parts(msgspec.Struct, frozen=True):
     gaps: GapStage
     limit: LimitStage
     sink: Sink
+    output: Output
     talk: Talk
     status: RunStatus
+    refresh_s: float | None = None
+    """How often the sink wants to be refreshed."""
 
 
 class Run:
@@ -67,16 +72,20 @@ class Run:
         self._limit = parts.limit
         self._stages: list[Stage] = [parts.gaps, parts.limit]
         self._sink = parts.sink
+        self._output = parts.output
+        self._refresh_s = parts.refresh_s
         self._talk = parts.talk
         self._status = parts.status
         self._bounds = bounds
         self._events_in_data = events_in_data
         self._on_quarantined = on_quarantined
         self._started = self._last_data = self._clock.monotonic()
-        self._received = self._written = 0
-        self._reader_gone = False
-        self._drain_deadline: float | None = None
+        self._next_refresh = self._started
+        self._received = self._written = self._abandoned = 0
+        self._reader_gone = self._output_ended = False
+        self._give_up_at: float | None = None
         self._warned_blocked = False
+        self._signals = Signals(parts.queue.wake, parts.sink.emergency)
         self._refused: dict[str, None] = {}
 
     # --- the whole ---------------------------------------------------------------------------------------------
@@ -84,36 +93,47 @@ class Run:
     def execute(self) -> ExitCode:
         """Stream until a bound, a signal, the reader's end or an error. What was received is written before it returns."""
         self._status.started = self._started
-        signals = Signals(self._queue.wake, self._sink.emergency)
-        code, error = ExitCode.OK, None
-        try:
-            with signals:
-                self._sink.open()
-                try:
-                    self._supervisor.start()
-                    code = self._stream(signals)
-                except TickstreamError as ended:
-                    error = ended
-                except ReaderGone:
-                    self._reader_gone = True
-                finally:
-                    self._finish(ExitCode(error.exit_code) if error else code)
-        except TickstreamError as ended:
-            error = error or ended
-        except ReaderGone:
-            pass
+        with self._signals:
+            self._sink.open()
+            code, error = ExitCode.OK, None
+            try:
+                self._supervisor.start()
+                code = self._stream()
+            except TickstreamError as ended:
+                error = ended
+            except (ReaderGone, Abandoned) as ended:
+                code = self._output_gone(ended)
+            try:
+                self._finish(ExitCode(error.exit_code) if error else code)
+            except TickstreamError as ended:
+                error = error or ended
         if error is not None:
             raise error
         return self._verdict(code)
 
-    def _stream(self, signals: Signals) -> ExitCode:
+    def give_up_writing(self) -> bool:
+        """Asked while the reader of our output keeps us waiting: True when the run is over and so is our patience."""
+        now = self._clock.monotonic()
+        if self._output.blocked_s > BLOCKED_WARNING_S and not self._warned_blocked:
+            self._warned_blocked = True
+            self._talk.line("the reader of the output is slow; reading from the provider goes on while there is room")
+        ending = self._signals.received is not None or self._time_is_up(now)
+        if ending and self._give_up_at is None:
+            self._give_up_at = now + self._bounds.drain_s
+        return self._give_up_at is not None and now >= self._give_up_at
+
+    def _stream(self) -> ExitCode:
         while True:
             batch = self._queue.get(TICK_S)
             if batch is not None:
                 self._take(batch)
+            else:
+                self._output.check()
             now = self._clock.monotonic()
-            self._sink.refresh(now)
-            code = self._bound_reached(now, signals)
+            if self._refresh_s is not None and now >= self._next_refresh:
+                self._next_refresh = now + self._refresh_s
+                self._sink.refresh()
+            code = self._bound_reached(now)
             if code is not None:
                 break
             if self._queue.done:
@@ -123,12 +143,25 @@ class Run:
             self._drain()
         return code
 
-    def _bound_reached(self, now: float, signals: Signals) -> ExitCode | None:
-        if signals.received is not None:
-            return ExitCode(128 + signals.received) if signals.received in (1, 2, 15) else ExitCode.SIGTERM
-        if self._limit.done:
+    def _output_gone(self, ended: ReaderGone | Abandoned) -> ExitCode:
+        self._output_ended = True
+        if isinstance(ended, ReaderGone):
+            self._reader_gone = True
             return ExitCode.OK
-        if self._bounds.duration_s is not None and now - self._started >= self._bounds.duration_s:
+        self._abandoned += ended.left
+        return self._signalled() or ExitCode.OK
+
+    def _signalled(self) -> ExitCode | None:
+        number = self._signals.received
+        return None if number is None else _SIGNAL_CODES.get(number, ExitCode.SIGTERM)
+
+    def _time_is_up(self, now: float) -> bool:
+        return self._bounds.duration_s is not None and now - self._started >= self._bounds.duration_s
+
+    def _bound_reached(self, now: float) -> ExitCode | None:
+        if (signalled := self._signalled()) is not None:
+            return signalled
+        if self._limit.done or self._time_is_up(now):
             return ExitCode.OK
         idle = self._bounds.idle_timeout_s
         if idle is not None and now - self._last_data >= idle and not self._paused():
@@ -179,7 +212,7 @@ class Run:
             self._limit.refused(event.symbols)
         if isinstance(event, Gap):
             self._status.gaps = self._gaps.count
-        self._status.dropped = self._queue.dropped
+        self._status.dropped = self._dropped
         self._status.quarantined = sum(s.quarantined for s in self._supervisor.statuses)
         if not self._events_in_data:
             self._talk.event(event)
@@ -201,22 +234,29 @@ class Run:
     def _finish(self, code: ExitCode) -> None:
         """Stop the sessions, say the last gaps and the summary, close the output."""
         self._supervisor.stop()
-        self._queue.abandon()
+        discarded = self._queue.abandon()
+        if not self._limit.done and not self._reader_gone:
+            self._abandoned += discarded
         self._supervisor.join(GOODBYE_S)
         try:
-            if not self._reader_gone:
-                last: list[Event] = [] if self._limit.done else self._gaps.finish(self._clock.now_ns())
-                for event in last:
-                    self._note(event)
-                if self._events_in_data:
-                    last.append(self.summary(self._verdict_code(code)))
-                if last:
-                    self._sink.write(Batch(0, 0, self._clock.now_ns(), last))
-                self._sink.flush()
+            if not self._output_ended:
+                self._last_words(code)
+        except (ReaderGone, Abandoned):
+            self._output_ended = True
         finally:
             self._sink.close()
             self._talk.muted = False
             self._talk.event(self.summary(self._verdict_code(code)))
+
+    def _last_words(self, code: ExitCode) -> None:
+        last: list[Event] = [] if self._limit.done else self._gaps.finish(self._clock.now_ns())
+        for event in last:
+            self._note(event)
+        if self._events_in_data:
+            last.append(self.summary(self._verdict_code(code)))
+        if last:
+            self._sink.write(Batch(0, 0, self._clock.now_ns(), last))
+        self._sink.flush()
 
     def _verdict(self, code: ExitCode) -> ExitCode:
         """The exit code of a run that no error ended. Raises what makes it less than a success."""
@@ -228,9 +268,9 @@ class Run:
             )
         if self._bounds.strict and self._refused:
             raise SymbolRefused(f"Refused: {', '.join(self._refused)} (--strict).", symbols=tuple(self._refused))
-        if self._bounds.strict and (self._gaps.count or self._queue.dropped):
+        if self._bounds.strict and (self._gaps.count or self._dropped):
             raise Incomplete(
-                f"Incomplete: {self._gaps.count} gaps, {self._queue.dropped} events dropped (--strict).",
+                f"Incomplete: {self._gaps.count} gaps, {self._dropped} events dropped (--strict).",
                 hint="The gap lines above, or gap events with --events, say what and when.",
             )
         return code
@@ -240,6 +280,11 @@ class Run:
             return self._verdict(code)
         except TickstreamError as error:
             return error.exit_code
+
+    @property
+    def _dropped(self) -> int:
+        """By the queue, and what was still on its way when the end could wait no longer."""
+        return self._queue.dropped + self._abandoned
 
     def summary(self, code: ExitCode) -> Summary:
         """The account of the run so far."""
@@ -251,7 +296,7 @@ class Run:
             exit_code=int(code),
             events=self._received,
             written=self._written,
-            dropped=self._queue.dropped,
+            dropped=self._dropped,
             quarantined=sum(s.quarantined for s in statuses),
             unknown=sum(s.unknown for s in statuses),
             unrequested=sum(s.unrequested for s in statuses),

@@ -17,7 +17,8 @@ from tickstream.session.frames import FrameBatch
 class Wire(Protocol):
     """What a connection needs of its transport (`transport.Transport`, or a script in a test)."""
 
-    bytes_received: int
+    @property
+    def bytes_received(self) -> int: ...
 
     def receive(self, timeout: float) -> FrameBatch | None: ...
     def send(self, payload: bytes) -> None: ...

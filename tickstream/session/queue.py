@@ -97,13 +97,18 @@ class BatchQueue:
             self._changed.notify_all()
             self._space.notify_all()
 
-    def abandon(self) -> None:
-        """Nobody gets any more: throw away what waits and take everything, so that no session blocks."""
+    def abandon(self) -> int:
+        """Nobody gets any more: throw away what waits and take everything from now on, so that no session blocks.
+
+        Returns how many market events were thrown away.
+        """
         with self._changed:
+            waiting = sum(isinstance(event, MarketEvent) for batch in self._batches for event in batch.events)
             self._batches.clear()
             self._bytes = 0
             self._max_bytes = 1 << 62
             self._space.notify_all()
+            return waiting
 
     @property
     def done(self) -> bool:

@@ -1,0 +1,214 @@
+"""A live feed from what the user asked for: provider, symbols, key, sessions and pipeline, ready to run.
+
+`watch` and everything else that streams builds its feed here. Nothing connects before the run starts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tickstream import config, keys, markets, providers
+from tickstream.cli.environment import Environment
+from tickstream.credits import CreditMeter, preflight
+from tickstream.errors import ConfigError, UsageError
+from tickstream.keys import Secret
+from tickstream.pipeline.gaps import GapStage
+from tickstream.providers.base import ConnectRequest, Feed, ProviderSpec
+from tickstream.session.context import SessionContext, Wire
+from tickstream.session.queue import BatchQueue, OnFull
+from tickstream.session.retry import RetryOptions
+from tickstream.session.supervisor import Supervisor, split
+from tickstream.session.urls import is_loopback, parse_target
+from tickstream.status import RunStatus
+from tickstream.subscriptions import Subscription
+from tickstream.symbols import SymbolForm, resolve_symbols
+
+if TYPE_CHECKING:
+    from tickstream.simulator.server import Simulator
+
+DEMO_KEY = "demo"
+DEMO_SYMBOLS = ("EURUSD", "GBPUSD", "USDJPY", "XAUUSD", "BTCUSD")
+DEMO_SPEED = 60.0
+"""One market minute a second."""
+
+
+@dataclass(frozen=True)
+class FeedOptions:
+    """What the command line says about the feed."""
+
+    symbols: tuple[str, ...] = ()
+    symbols_files: tuple[Path, ...] = ()
+    provider: str | None = None
+    url: str | None = None
+    demo: bool = False
+    ca_file: Path | None = None
+    allow_plaintext: bool = False
+    key_file: Path | None = None
+    key_stdin: bool = False
+    connections: int = 1
+    retry: RetryOptions = field(default_factory=RetryOptions)
+    max_credits: int | None = None
+    exit_on_quota: bool = False
+    on_full: str | None = None
+    max_message: int = 8 * 2**20
+    duration_s: float | None = None
+
+
+@dataclass(frozen=True)
+class LiveFeed:
+    """A feed that waits for `supervisor.start()`."""
+
+    spec: ProviderSpec
+    symbols: tuple[str, ...]
+    queue: BatchQueue
+    supervisor: Supervisor
+    gaps: GapStage
+    status: RunStatus
+    preface: tuple[str, ...]
+    """Lines for stderr before the run: what it will cost, and whom it talks to."""
+    redact: Callable[[str], str]
+
+
+@contextlib.contextmanager
+def live_feed(env: Environment, options: FeedOptions, settings: config.Config) -> Iterator[LiveFeed]:
+    """The feed; leaving the context ends what it started beside the sessions (the demo's simulator)."""
+    spec = providers.load(options.provider or settings.text("provider"))
+    symbols = _symbols(env, options, settings, spec)
+    _check(options, spec, symbols)
+    if not options.demo:
+        url = options.url or _configured_url(spec, settings)
+        yield _build(env, options, settings, spec, symbols, url, _key(env, options, settings, spec, url))
+        return
+    with _demo_server() as server:
+        yield _build(env, options, settings, spec, symbols, server.url, Secret(DEMO_KEY))
+
+
+def _symbols(env: Environment, options: FeedOptions, settings: config.Config, spec: ProviderSpec) -> tuple[str, ...]:
+    named = options.symbols or (() if options.symbols_files else settings.symbols)
+    if not named and not options.symbols_files and options.demo:
+        named = DEMO_SYMBOLS
+    form = SymbolForm(spec.symbol_pattern, spec.symbol_help, spec.common_symbols)
+    stdin = None if options.key_stdin else env.stdin
+    return resolve_symbols(named, form, files=options.symbols_files, stdin=stdin, watchlists=settings.watchlists)
+
+
+def _check(options: FeedOptions, spec: ProviderSpec, symbols: tuple[str, ...]) -> None:
+    if options.demo and (options.url or options.key_file or options.key_stdin):
+        raise UsageError("--demo has its own server and key: leave out --url and the key options.")
+    if not 1 <= options.connections <= spec.max_connections:
+        raise UsageError(
+            f"--connections {options.connections}: {spec.title} allows 1 to {spec.max_connections} for a key.",
+            hint="Symbols are shared out over the connections; more than the provider's limit are refused by it.",
+        )
+    if options.connections > len(symbols):
+        raise UsageError(f"--connections {options.connections} is more than there are symbols ({len(symbols)}).")
+
+
+def _configured_url(spec: ProviderSpec, settings: config.Config) -> str:
+    configured = settings.provider(spec.name, spec.settings).url
+    return str(configured.value) if configured else spec.url
+
+
+def _key(
+    env: Environment, options: FeedOptions, settings: config.Config, spec: ProviderSpec, url: str
+) -> Secret | None:
+    """The key to send. A server on this machine (a simulator) gets a made-up one when none is set."""
+    if spec.key_env is None:
+        return None
+    found = keys.find_key(
+        spec.name,
+        spec.key_env,
+        env=env.env,
+        key_file=options.key_file,
+        key_stdin=env.stdin if options.key_stdin else None,
+        settings=settings.provider(spec.name, spec.settings).keys,
+    )
+    if found is not None:
+        return found.key
+    if is_loopback(parse_target(url).host):
+        return Secret(DEMO_KEY)
+    raise ConfigError(
+        f"There is no key for {spec.title}.",
+        hint=f"Set {spec.key_env}, or run `tickstream config set-key`; `tickstream watch --demo` needs none.",
+    )
+
+
+@contextlib.contextmanager
+def _demo_server() -> Iterator[Simulator]:
+    from tickstream.simulator.options import SimulatorOptions
+    from tickstream.simulator.server import Simulator
+
+    with Simulator(SimulatorOptions(speed=DEMO_SPEED, plan="pro", keys=(DEMO_KEY,))) as server:
+        yield server
+
+
+def _build(
+    env: Environment,
+    options: FeedOptions,
+    settings: config.Config,
+    spec: ProviderSpec,
+    symbols: tuple[str, ...],
+    url: str,
+    key: Secret | None,
+) -> LiveFeed:
+    own = settings.provider(spec.name, spec.settings)
+    rates = spec.credit_rates.override(own.plans) if spec.credit_rates else None
+    meter = CreditMeter(max_credits=options.max_credits) if rates else None
+    feed_settings = {name: str(value.value) for name, value in own.settings.items()}
+    feeds = split(Feed(url, Subscription(symbols), key, feed_settings), options.connections)
+    queue = BatchQueue(OnFull(options.on_full or settings.text("on_full")))
+    stop = threading.Event()
+    context = SessionContext(
+        spec, _dialler(env, options, spec, stop), env.clock, stop, meter, options.exit_on_quota, _expects_data
+    )
+    supervisor = Supervisor(context, feeds, queue, options.retry)
+    by_session = {status.session: status.symbols for status in supervisor.statuses}
+    gaps = GapStage(spec.name, by_session, env.clock.now_ns(), _open_minutes, spec.bar_interval_s)
+    label = "DEMO" if options.demo else "LIVE"
+    status = RunStatus(label, spec.name, supervisor.statuses, symbols, meter)
+    preface = []
+    if options.demo:
+        preface.append(f"DEMO: made-up prices from a simulator on this machine ({url}), one candle a second.")
+    if rates:
+        plan = rates.plan(str(own.plan.value)) if own.plan else None
+        preface.append(preflight(len(symbols), plan, rates, options.duration_s))
+    redact = key.redact if key else _unchanged
+    return LiveFeed(spec, symbols, queue, supervisor, gaps, status, tuple(preface), redact)
+
+
+def _dialler(
+    env: Environment, options: FeedOptions, spec: ProviderSpec, stop: threading.Event
+) -> Callable[[ConnectRequest, Callable[[str], None]], Wire]:
+    from tickstream.session.transport import DialOptions, dial
+
+    dial_options = DialOptions(
+        ca_file=str(options.ca_file) if options.ca_file else None,
+        env=env.env,
+        allow_plaintext=options.allow_plaintext,
+        max_message=options.max_message,
+        binary=spec.binary_frames,
+    )
+
+    def connect(request: ConnectRequest, on_begin: Callable[[str], None]) -> Wire:
+        return dial(request, dial_options, env.clock, stop, on_begin=on_begin)
+
+    return connect
+
+
+def _open_minutes(symbol: str, start_ns: int, end_ns: int) -> int:
+    return markets.market_of(symbol).open_minutes(start_ns, end_ns)
+
+
+def _expects_data(symbol: str, start_ns: int, end_ns: int) -> bool:
+    """Whether the market was open from start to end: then silence is suspicious."""
+    minutes = (end_ns - start_ns) // markets.NS_PER_MINUTE
+    return minutes > 0 and markets.market_of(symbol).open_minutes(start_ns, end_ns) >= minutes - 1
+
+
+def _unchanged(text: str) -> str:
+    return text

@@ -1,0 +1,191 @@
+"""Options that more than one command has: their names, their help and their completion, once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tickstream.config import ON_FULL, OUTPUTS, TIMES
+
+STREAM = "Stream"
+BOUNDS = "Bounds"
+OUTPUT = "Output"
+CONNECTION = "Connection"
+TALK = "Talk"
+
+
+def among(*values: str) -> Any:
+    """Completion of a fixed list of values."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [value for value in values if value.startswith(incomplete)]
+
+    return complete
+
+
+def complete_symbols(incomplete: str) -> list[str]:
+    """Common symbols of the default provider, and the user's watchlists."""
+    from tickstream import config, providers
+
+    try:
+        lists = [f"@{name}" for name in config.load(_environ()).watchlists]
+    except Exception:  # noqa: BLE001 - completion never complains
+        lists = []
+    known = [*lists, *providers.load("tickatlas").common_symbols]
+    return [value for value in known if value.startswith(incomplete) or value.startswith(incomplete.upper())]
+
+
+def complete_fields(incomplete: str) -> list[str]:
+    """Field names, after the last comma."""
+    from tickstream.sinks.fields import valid_fields
+
+    done, comma, last = incomplete.rpartition(",")
+    return [f"{done}{comma}{name}" for name in valid_fields() if name.startswith(last)]
+
+
+def complete_providers(incomplete: str) -> list[str]:
+    """Names of providers."""
+    from tickstream import providers
+
+    return [name for name in providers.names() if name.startswith(incomplete)]
+
+
+def _environ() -> Any:
+    import os
+
+    return os.environ
+
+
+Symbols = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[SYMBOL|@LIST|-]...",
+        help="Symbols in the provider's form, @name for a watchlist of the config, - to read them from stdin.",
+        autocompletion=complete_symbols,
+        show_default=False,
+    ),
+]
+SymbolsFile = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--symbols-file", metavar="FILE", help="Read symbols from a file; # begins a comment.", show_default=False
+    ),
+]
+Provider = Annotated[
+    str | None,
+    typer.Option("--provider", "-p", metavar="NAME", help="Whom to connect to.", autocompletion=complete_providers,
+                 show_default=False),
+]  # fmt: skip
+Demo = Annotated[bool, typer.Option("--demo", help="No key, no network: a simulator on this machine, labelled DEMO.")]
+Url = Annotated[
+    str | None, typer.Option("--url", metavar="URL", help="Another endpoint: a simulator, a relay.", show_default=False)
+]
+CaFile = Annotated[
+    Path | None,
+    typer.Option("--ca-file", metavar="PEM", help="Also trust this certificate authority.", show_default=False),
+]
+AllowPlaintext = Annotated[
+    bool,
+    typer.Option("--insecure-allow-plaintext", help="Allow ws:// to another machine: the key travels in the clear."),
+]
+KeyFile = Annotated[
+    Path | None,
+    typer.Option("--key-file", metavar="FILE", help="Read the key from a file only you can read.", show_default=False),
+]
+KeyStdin = Annotated[bool, typer.Option("--key-stdin", help="Read the key from the first line of stdin.")]
+Connections = Annotated[
+    int, typer.Option("--connections", metavar="N", help="Share the symbols out over N connections.")
+]
+Retries = Annotated[
+    int | None,
+    typer.Option(
+        "--retries", metavar="N", min=0, help="Give up after N attempts without data.", show_default="no bound"
+    ),
+]
+RetryFor = Annotated[
+    str | None,
+    typer.Option("--retry-for", metavar="TIME", help="Give up after so long without data.", show_default="no bound"),
+]
+HoldMax = Annotated[
+    str, typer.Option("--hold-max", metavar="TIME", help="How long to wait in all for a free connection slot.")
+]
+MaxCredits = Annotated[
+    int | None,
+    typer.Option(
+        "--max-credits", metavar="N", min=0, help="Stop before a push would pass N credits; exit 7.", show_default=False
+    ),
+]
+ExitOnQuota = Annotated[bool, typer.Option("--exit-on-quota", help="End when the day's credits are used up; exit 7.")]
+OnFull = Annotated[
+    str | None,
+    typer.Option("--on-full", metavar="|".join(ON_FULL), help="When the reader of the output is slow.",
+                 autocompletion=among(*ON_FULL), show_default="block"),
+]  # fmt: skip
+MaxMessage = Annotated[
+    int, typer.Option("--max-message", metavar="BYTES", min=1024, help="Close on messages larger than this.")
+]
+Output = Annotated[
+    str | None,
+    typer.Option("--output", "-o", metavar="|".join(OUTPUTS), help="auto: a table on a terminal, JSON lines in a pipe.",
+                 autocompletion=among(*OUTPUTS), show_default="auto"),
+]  # fmt: skip
+Fields = Annotated[
+    str | None,
+    typer.Option(
+        "--fields",
+        metavar="A,B,C",
+        help="Pick and order the fields.",
+        autocompletion=complete_fields,
+        show_default=False,
+    ),
+]
+Time = Annotated[
+    str | None,
+    typer.Option("--time", metavar="|".join(TIMES), help="How times are written as data.", autocompletion=among(*TIMES),
+                 show_default="iso"),
+]  # fmt: skip
+Tz = Annotated[
+    str | None,
+    typer.Option("--tz", metavar="ZONE", help="Time zone of what is displayed; data stays UTC.", show_default="UTC"),
+]
+Events = Annotated[
+    bool, typer.Option("--events", help="Session, gap and notice events go into the data, not to stderr.")
+]
+CsvRaw = Annotated[
+    bool, typer.Option("--csv-raw", help="Do not defuse text that a spreadsheet would run as a formula.")
+]
+Count = Annotated[
+    int | None, typer.Option("--count", "-n", metavar="N", min=1, help="End after N events.", show_default=False)
+]
+Duration = Annotated[
+    str | None, typer.Option("--duration", metavar="TIME", help="End after 90s, 2h, 1h30m.", show_default=False)
+]
+Until = Annotated[
+    str | None,
+    typer.Option("--until", metavar="WHEN", help="End at 16:00 (in --tz), or a date and time.", show_default=False),
+]
+Once = Annotated[bool, typer.Option("--once", help="End after one event of each symbol.")]
+IdleTimeout = Annotated[
+    str | None,
+    typer.Option("--idle-timeout", metavar="TIME", help="End after so long without data; exit 13.", show_default=False),
+]
+Strict = Annotated[bool, typer.Option("--strict", help="Gaps and drops exit 15, refused symbols 9.")]
+Drain = Annotated[
+    str, typer.Option("--drain", metavar="TIME", help="How long to go on writing after the first signal.")
+]
+QuarantineFile = Annotated[
+    Path | None,
+    typer.Option("--quarantine", metavar="FILE", help="Append unusable messages to this file.", show_default=False),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on stderr but errors.")]
+Verbose = Annotated[
+    int, typer.Option("--verbose", "-v", count=True, help="Say more; -vv says most.", show_default=False)
+]
+LogFormat = Annotated[
+    str,
+    typer.Option(
+        "--log-format", metavar="text|json", help="How stderr is written.", autocompletion=among("text", "json")
+    ),
+]

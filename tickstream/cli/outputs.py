@@ -1,0 +1,121 @@
+"""From a feed to an output: the sink that was asked for, what is said on stderr, and the run over both."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import tzinfo
+from pathlib import Path
+from typing import IO, cast
+
+import msgspec
+
+from tickstream.cli.environment import Environment
+from tickstream.cli.live import LiveFeed
+from tickstream.cli.run import Bounds, Parts, Run
+from tickstream.cli.talk import Talk
+from tickstream.errors import ExitCode, OutputError, UsageError
+from tickstream.events import Quarantined
+from tickstream.pipeline.limits import LimitStage
+from tickstream.sinks import load
+from tickstream.sinks.base import Display, SinkRequest, SinkSpec, TimeFormat
+from tickstream.sinks.output import Output
+from tickstream.timestamps import rfc3339
+
+QUARANTINE_MAX_BYTES = 10 * 2**20
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """What the command line says about outputs."""
+
+    format: str = "auto"
+    fields: tuple[str, ...] | None = None
+    time: str = "iso"
+    tz: tzinfo | None = None
+    events: bool = False
+    csv_raw: bool = False
+    quarantine: Path | None = None
+    level: int = 0
+    log_format: str = "text"
+
+
+def stream(
+    env: Environment,
+    feed: LiveFeed,
+    options: OutputOptions,
+    bounds: Bounds,
+    *,
+    count: int | None = None,
+    once: bool = False,
+) -> ExitCode:
+    """Run the feed into the output until it ends. Raises the TickstreamError that ended it."""
+    spec = load(_format(env, options.format))
+    if options.events and not spec.carries_events:
+        raise UsageError(
+            f"--events does not go with -o {spec.name}, whose lines are market data only.",
+            hint="Use -o jsonl --events, or read them from stderr: --log-format json.",
+        )
+    talk = Talk(env, options.level, options.log_format, feed.redact)
+    talk.log_to_stderr()
+    runs: list[Run] = []
+    output = Output(env.stdout, env.clock, lambda: bool(runs) and runs[0].give_up_writing())
+    limit = LimitStage(count, frozenset(feed.symbols) if once else None)
+    sink = spec.make(
+        SinkRequest(
+            output=output,
+            clock=env.clock,
+            status=feed.status,
+            display=Display(isatty=env.stdout_isatty, env=env.env, tz=options.tz, silence_s=feed.spec.data_silence_s),
+            fields=options.fields,
+            channel=feed.spec.channels[0],
+            time=cast(TimeFormat, options.time),
+            events=options.events,
+            csv_raw=options.csv_raw,
+        )
+    )
+    for line in feed.preface:
+        talk.line(line)
+    talk.muted = _shares_terminal(env, spec)
+    parts = Parts(feed.supervisor, feed.queue, feed.gaps, limit, sink, output, talk, feed.status, spec.refresh_s)
+    with_file = quarantine_writer(options.quarantine, env) if options.quarantine else None
+    runs.append(Run(env.clock, parts, bounds, events_in_data=options.events, on_quarantined=with_file))
+    return runs[0].execute()
+
+
+def _format(env: Environment, wanted: str) -> str:
+    if wanted != "auto":
+        return wanted
+    return "table" if env.stdout_isatty else "jsonl"
+
+
+def _shares_terminal(env: Environment, spec: SinkSpec) -> bool:
+    """True while a sink draws on the terminal that stderr goes to as well."""
+    return spec.owns_terminal and env.stdout_isatty and env.stderr_isatty
+
+
+def quarantine_writer(path: Path, env: Environment) -> Callable[[list[Quarantined]], None]:
+    """Appends unusable messages to a file only its owner can read, 10 MiB at the most. Raises OutputError."""
+    try:
+        file: IO[bytes] = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
+    except OSError as error:
+        raise OutputError(f"Cannot write the quarantine file {path}: {error.strerror}.") from error
+
+    def write(items: list[Quarantined]) -> None:
+        for item in items:
+            record = {
+                "ts": rfc3339(env.clock.now_ns()),
+                "reason": item.reason,
+                "payload_base64": base64.b64encode(item.payload).decode(),
+            }
+            line = msgspec.json.encode(record) + b"\n"
+            if file.tell() + len(line) <= QUARANTINE_MAX_BYTES:
+                try:
+                    file.write(line)
+                    file.flush()
+                except OSError as error:
+                    raise OutputError(f"Cannot write the quarantine file {path}: {error.strerror}.") from error
+
+    return write
