@@ -33,9 +33,9 @@ def text_table(
 
 def json_text(value: object) -> str:
     """JSON for a reader and for `jq`: one value a line, indented."""
-    import json
+    from msgspec.json import encode, format  # noqa: A004 - its own name; the standard library's json is slow to import
 
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    return format(encode(value), indent=2).decode()
 
 
 def csv_text(rows: Sequence[dict[str, object]]) -> str:
