@@ -19,6 +19,7 @@ DEFAULT_PORTS = {"ws": 80, "wss": 443}
 
 _LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*\.?")
+_AUTHORITY = re.compile(r"(\[[^\[\]]*:[^\[\]]*\]|[^:\[\]]+)(:\d*)?")
 _LOOPBACK_V4 = ip_network("127.0.0.0/8")
 _LOOPBACK_V6 = IPv6Address("::1")
 
@@ -71,7 +72,7 @@ def parse_target(url: str) -> Target:
     if parts.fragment or url.endswith("#"):
         raise ConfigError("The WebSocket URL ends in a #fragment, which no server ever sees. Remove it.")
     host = (parts.hostname or "").lower()
-    if not _is_host(host) or port == 0:
+    if not _AUTHORITY.fullmatch(parts.netloc) or not _is_host(host) or port == 0:
         raise ConfigError("The WebSocket URL names no valid host and port.", hint="It looks like wss://host:port/path.")
     secure = parts.scheme == "wss"
     return Target(secure, host, port or DEFAULT_PORTS[parts.scheme], _resource(parts))
@@ -117,7 +118,7 @@ def _resource(parts: SplitResult) -> str:
 def _is_host(host: str) -> bool:
     if ":" in host:
         try:
-            return ip_address(host).version == 6 and "%" not in host
+            return isinstance(ip_address(host), IPv6Address) and "%" not in host
         except ValueError:
             return False
     return _HOST_NAME.fullmatch(host) is not None
