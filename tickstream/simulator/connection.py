@@ -9,12 +9,13 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from tickstream.errors import TickstreamError
 from tickstream.session.frames import CLOSE, PING, FrameReader, encode_close, encode_frame
 from tickstream.simulator import handshake
+from tickstream.simulator.bad_answers import Asked, Step
 from tickstream.simulator.journal import Journal
 from tickstream.simulator.mailbox import Mailbox
 from tickstream.simulator.outbox import Outbox
@@ -25,11 +26,18 @@ FLUSH_S = 5.0
 """How long an ending waits until what is queued has left."""
 GOODBYE_S = 2.0
 """How long we then wait for the client's close frame, or its end of file."""
+TRICKLE_S = 1.0
+"""Time from byte to byte of a slow connection."""
+DEAD_POLL_S = 0.2
+"""How often a connection that plays dead looks whether the client is still there."""
 READ_SIZE = 65536
 READS = 16
 """Reads in a row before it is the writes' turn."""
 MAX_MESSAGE = 2**20
 """Bytes of one client message."""
+
+TCP_ESTABLISHED = 1
+"""From Linux' tcp_states.h."""
 
 _BLOCKED = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -39,6 +47,9 @@ class Shared:
     """What all connections of a server have in common."""
 
     conversation: Callable[[int, float], Conversation]
+    """Called with the connection's number and the monotonic time."""
+    bad_answer: Callable[[int, Asked], Iterator[Step] | None]
+    """The answer to a request for an upgrade, if it is to be a bad one."""
     log: Callable[[str], None]
     journal: Journal | None
     tls: ssl.SSLContext | None
@@ -70,6 +81,7 @@ class Connection:
         self._outbox = Outbox(self._record)
         self._reader = FrameReader(max_message=MAX_MESSAGE, masked=True)
         self._peer_closed = False
+        self._trickled = 0.0
 
     def end(self, ending: Ending) -> None:
         """Close the connection, whatever it is at."""
@@ -126,13 +138,28 @@ class Connection:
             return None
         request, _, rest = head.partition(b"\r\n\r\n")
         try:
-            accept = handshake.accept_of(handshake.parse_request(request, PATH).key)
+            key = handshake.parse_request(request, PATH).key
         except handshake.Refusal as refusal:
             self._say(f"answered HTTP {refusal.status}")
             self._sock.sendall(refusal.encode(time.time()))
             return None
-        self._sock.sendall(handshake.upgrade(accept, time.time()))
+        steps = self._shared.bad_answer(self.number, Asked(key, time.time()))
+        if steps is not None:
+            self._answer_badly(steps)
+            return None
+        self._sock.sendall(handshake.upgrade(handshake.accept_of(key), time.time()))
         return rest
+
+    def _answer_badly(self, steps: Iterator[Step]) -> None:
+        """Until the steps end, or the client goes."""
+        for step in steps:
+            self._sock.settimeout(HANDSHAKE_S)
+            self._sock.sendall(step.data)
+            if step.wait_s:
+                self._sock.settimeout(step.wait_s)
+                with contextlib.suppress(TimeoutError):
+                    self._sock.recv(READ_SIZE)
+                    return
 
     def _read_head(self) -> bytes | None:
         head = b""
@@ -162,7 +189,9 @@ class Connection:
                 self._fill(conversation, now)
                 if conversation.ending is not None:
                     return self._finish(conversation.ending, selector)
-                blocked = not self._send()
+                blocked = not (self._trickle(now) if conversation.slow else self._send())
+                if conversation.deaf:
+                    return self._play_dead(selector)
                 chunk = self._wait(selector, conversation, blocked, now)
                 if chunk == b"":
                     return "gone: the client ended the connection without a close frame"
@@ -217,6 +246,25 @@ class Connection:
             self._outbox.advance(count)
         return True
 
+    def _trickle(self, now: float) -> bool:
+        """Send one byte, some time after the last one. Never says that it is blocked: it is time that is waited for."""
+        head = self._outbox.head()
+        if head and now - self._trickled >= TRICKLE_S:
+            with contextlib.suppress(*_BLOCKED):
+                self._outbox.advance(self._sock.send(head[:1]))
+                self._trickled = now
+        return True
+
+    def _play_dead(self, selector: selectors.BaseSelector) -> str:
+        """Neither read nor write, until the client has closed its side or the simulator ends."""
+        selector.unregister(self._sock)
+        while self.mailbox.order is None and not _peer_has_closed(self._sock):
+            if selector.select(DEAD_POLL_S):
+                self.mailbox.hush()
+                while self.mailbox.take() is not None:
+                    pass
+        return "gone: it was a black hole"
+
     def _wait(
         self, selector: selectors.BaseSelector, conversation: Conversation, blocked: bool, now: float
     ) -> bytes | None:
@@ -224,7 +272,9 @@ class Connection:
         selector.modify(self._sock, selectors.EVENT_READ | (selectors.EVENT_WRITE if blocked else 0))
         deadline = conversation.next_deadline()
         timeout = None if deadline is None else max(0.0, deadline - now)
-        if not blocked and not self.mailbox.empty:
+        if conversation.slow:
+            timeout = TRICKLE_S
+        elif not blocked and not self.mailbox.empty:
             timeout = 0.0  # the outbox was full before the mailbox was empty
         ready = {key.fileobj for key, _ in selector.select(timeout)}
         if self.mailbox.ear in ready:
@@ -287,3 +337,11 @@ class Connection:
 
     def _say(self, text: str) -> None:
         self._shared.log(f"#{self.number} {text}")
+
+
+def _peer_has_closed(sock: socket.socket) -> bool:
+    """True when the other side has sent its FIN or RST, unread bytes or not. Known on Linux only; else False."""
+    if not hasattr(socket, "TCP_INFO"):
+        return False
+    state = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+    return state != TCP_ESTABLISHED

@@ -12,22 +12,26 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 
 from tickstream.errors import ConfigError, NetworkError, TickstreamError
 from tickstream.simulator.accounts import PLANS, Accounts
+from tickstream.simulator.bad_answers import BAD_ANSWERS, Asked, Step
 from tickstream.simulator.broadcast import Broadcaster
 from tickstream.simulator.certificate import Certificate
 from tickstream.simulator.connection import Connection, Shared
+from tickstream.simulator.faults import faults_of, parse_fault
 from tickstream.simulator.journal import Journal, Sent
 from tickstream.simulator.market import DAY_NS, MINUTE_NS, Candle, M1Replay, MarketSource
+from tickstream.simulator.misbehaviour import FaultyConversation
 from tickstream.simulator.options import RACE, SimulatorOptions
 from tickstream.simulator.pace import MarketClock, PacedClock, WallClock
 from tickstream.simulator.random_market import RandomMarket
 from tickstream.simulator.tickatlas import PATH, Conversation, Ending, Round, Rules, push
+from tickstream.simulator.trap import Trap
 
 STOP_S = 4.0
 """How long `stop` waits for the clients to say goodbye."""
@@ -55,7 +59,7 @@ class Simulator:
         self._journal = Journal(self.options.journal, keep=self.options.record)
         self._certificate = _certificate(self.options)
         self._shared = Shared(
-            self._converse, self._log,
+            self._converse, self._bad_answer, self._log,
             journal=self._journal if self.options.record or self.options.journal else None,
             tls=self._certificate.context() if self._certificate else None,
             failed=self._fail,
@@ -64,6 +68,8 @@ class Simulator:
             self._source, self._shared, start=self._start_market, audience=lambda: self.clients,
             to_round=self._to_round, at_end=self._at_end,
         )
+        self._faults = tuple(parse_fault(text) for text in self.options.faults)
+        self._trap: Trap | None = None
         self._listener: socket.socket | None = None
         self._port = 0
         self._alive: dict[int, Connection] = {}
@@ -86,6 +92,8 @@ class Simulator:
                 hint="Another program may have the port: choose another --port, or 0 for any free one.",
             ) from error
         self._port = int(self._listener.getsockname()[1])
+        if any(fault.kind.name == "http-301" for fault in self._faults):
+            self._trap = Trap(options.host)
         self._spawn("accept", self._accept)
         self._spawn("market", self._broadcaster.run)
         return self
@@ -105,6 +113,8 @@ class Simulator:
         for thread in self._copy(self._threads):
             thread.join(max(0.05, deadline - time.monotonic()))
         self._journal.close()
+        if self._trap is not None:
+            self._trap.close()
         if self._certificate is not None:
             self._certificate.clean_up()
 
@@ -151,6 +161,11 @@ class Simulator:
         """Pushes handed to the operating system so far, on all connections."""
         with self._lock:
             return self._past_pushes + sum(client.pushes for client in self._alive.values())
+
+    @property
+    def redirected(self) -> int:
+        """Connections that followed the redirect of the fault http-301."""
+        return self._trap.visits if self._trap else 0
 
     @property
     def sent(self) -> list[Sent]:
@@ -208,11 +223,24 @@ class Simulator:
             self._threads.discard(threading.current_thread())
         self._shared.notify()
 
-    def _converse(self, _number: int, now: float) -> Conversation:
+    def _converse(self, number: int, now: float) -> Conversation:
+        faults = faults_of(self._faults, number)
+        if faults:
+            return FaultyConversation(self._rules, now, faults, self.skip)
         return Conversation(self._rules, now)
 
+    def _bad_answer(self, number: int, asked: Asked) -> Iterator[Step] | None:
+        """The answer to a request for an upgrade, if it is to be a bad one."""
+        names = [fault.kind.name for fault in faults_of(self._faults, number) if fault.kind.sort == "http"]
+        if not names:
+            return None
+        self._log(f"#{number} fault: {names[0]}")
+        if self._trap is not None:
+            asked = asked._replace(elsewhere=self.url.replace(f":{self._port}/", f":{self._trap.port}/"))
+        return BAD_ANSWERS[names[0]](asked)
+
     def _to_round(self, candles: list[Candle]) -> Round:
-        due = Round([push(candle, self.options.spread_in_price) for candle in candles])
+        due = Round([push(candle, self._rules.spread_in_price) for candle in candles])
         self._rules.accounts.day = due.day
         return due
 
@@ -275,7 +303,7 @@ def _rules(options: SimulatorOptions, source: MarketSource) -> Rules:
     accounts.day = (_first_ns(options, source, time.time_ns()) + MINUTE_NS) // DAY_NS
     return Rules(
         accounts, options.max_symbols or plan.max_symbols or 0, source.knows, options.heartbeat_s,
-        options.auth_deadline_s, options.close_code,
+        options.auth_deadline_s, options.spread_in_price, options.close_code,
     )
 
 

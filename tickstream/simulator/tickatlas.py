@@ -46,6 +46,7 @@ class Rules(msgspec.Struct, frozen=True):
     knows: Callable[[str], bool]
     heartbeat_s: float = HEARTBEAT_S
     auth_deadline_s: float = AUTH_DEADLINE_S
+    spread_in_price: bool = False
     close_code: int | None = 1008
     """Close code after an error; None drops the connection without a close frame."""
 
@@ -145,6 +146,10 @@ class Conversation:
         """Active symbols in the order of subscription."""
         self.ending: Ending | None = None
         self.auth_frames = 0
+        self.deaf = False
+        """True when nothing of the client is to be read any more."""
+        self.slow = False
+        """True when only one byte a second is to be sent."""
         self._outgoing: list[Outgoing] = []
         self._notes: list[str] = []
         self._opened = now
@@ -173,7 +178,7 @@ class Conversation:
             if not self.auth_frames and now >= self._opened + self.rules.auth_deadline_s:
                 self.refuse("auth_timeout")
         elif now >= self._heartbeat_at:
-            self.send("heartbeat")
+            self.heartbeat()
             missed = int((now - self._heartbeat_at) / self.rules.heartbeat_s)
             self._heartbeat_at += (missed + 1) * self.rules.heartbeat_s
 
@@ -191,9 +196,11 @@ class Conversation:
         paid = self.account.charge(len(wanted), due.day, now)
         if paid:
             self._paused = False
-            self.hand_out(due, wanted[:paid])
+            whole = paid == len(due.pushes)
+            pushes = wanted[:paid]
+            self.hand_out(Delivery(pushes, due.data if whole else b"".join([one.frame for one in pushes])))
         if paid < len(wanted) or self.account.exhausted:
-            self._pause()
+            self.pause()
 
     def wanted(self, due: Round) -> list[Push]:
         """The pushes of a round that are subscribed."""
@@ -201,10 +208,9 @@ class Conversation:
             return due.pushes
         return [one for one in due.pushes if one.candle.symbol in self.symbols]
 
-    def hand_out(self, due: Round, pushes: list[Push]) -> None:
+    def hand_out(self, delivery: Delivery) -> None:
         """Put pushes among what is to be sent."""
-        whole = len(pushes) == len(due.pushes)
-        self._outgoing.append(Delivery(pushes, due.data if whole else b"".join([one.frame for one in pushes])))
+        self._outgoing.append(delivery)
 
     def take_outgoing(self) -> list[Outgoing]:
         """What is to be sent since the last call, in order."""
@@ -295,7 +301,7 @@ class Conversation:
             credits_per_push=account.plan.credits_per_push, daily_quota_remaining=remaining,
         )
         if account.exhausted:
-            self._pause()
+            self.pause()
 
     def subscribe(self, symbols: list[str]) -> None:
         """Add symbols: what is not known, and what is over the plan's limit, is refused; the rest is active."""
@@ -321,11 +327,16 @@ class Conversation:
         self.note(f"{kind}: now {' '.join(self.symbols) or 'nothing'}")
         self.send(kind, symbols=list(self.symbols), total_subscribed=len(self.symbols))
 
+    def heartbeat(self) -> None:
+        """A sign of life."""
+        self.send("heartbeat")
+
     def pong(self) -> None:
         """Answer a JSON ping."""
         self.send("pong")
 
-    def _pause(self) -> None:
+    def pause(self) -> None:
+        """The credits are used up: say so once."""
         if not self._paused:
             self._paused = True
             self.note("quota exceeded")
