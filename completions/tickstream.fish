@@ -1,0 +1,1 @@
+complete --command tickstream --no-files --arguments "(env _TICKSTREAM_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) tickstream)" --condition "env _TICKSTREAM_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) tickstream"

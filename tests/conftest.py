@@ -1,0 +1,39 @@
+"""What every test may rely on: nobody's own configuration, keys or proxies, and a start-up that is not compiled each time.
+
+The environment of this process is cleaned, not patched per test, so that subprocesses inherit it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+_OURS = ("TICKSTREAM_", "TICKATLAS_", "_TICKSTREAM_")
+_OUTSIDE = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "NO_COLOR", "FORCE_COLOR", "SSLKEYLOGFILE"})
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nobodys_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A home of its own, no keys, no settings, no proxies; bytecode is kept for as long as the tests run."""
+    before = dict(os.environ)
+    for name in before:
+        if name.startswith(_OURS) or name.upper() in _OUTSIDE:
+            del os.environ[name]
+    home = tmp_path_factory.mktemp("home")
+    os.environ["HOME"] = os.environ["USERPROFILE"] = str(home)
+    os.environ["XDG_CONFIG_HOME"] = str(home / ".config")
+    # Where bytecode must not be written (containers set this), each subprocess would compile all of tickstream again.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ.setdefault("PYTHONPYCACHEPREFIX", str(tmp_path_factory.mktemp("bytecode")))
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the source tree."""
+    return Path(__file__).resolve().parent.parent
