@@ -164,7 +164,8 @@ def market_of(symbol: str) -> Market:
     Everything else is ALWAYS: crypto because it is, and indices, commodities and stocks because their hours are not
     known here. To call a silent feed closed would hide a fault; to call it stale only asks somebody to look.
     """
-    letters = "".join(part for part in symbol.upper() if part.isalpha())
+    # What follows a dot is a broker's suffix (`EURUSD.M`).
+    letters = "".join(one for one in symbol.upper().partition(".")[0] if one.isalpha())
     base, quoted = letters[:3], letters[3:]
     if quoted in _CURRENCIES and (base in _CURRENCIES or base in _METALS):
         return FOREX

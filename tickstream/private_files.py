@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 from tickstream.errors import ConfigError
 
+POSIX = os.name != "nt"
+
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
 
@@ -52,7 +54,7 @@ def read(path: Path, limit: int) -> PrivateFile:
         data = file.read(limit + 1)
     if len(data) > limit:
         raise ConfigError(f"{path} is longer than {limit:,} bytes: that is not what it should be")
-    if os.name == "nt":
+    if not POSIX:
         return PrivateFile(path, data, foreign=False, mode=FILE_MODE)
     return PrivateFile(path, data, status.st_uid != os.geteuid(), stat.S_IMODE(status.st_mode))
 
@@ -98,7 +100,7 @@ def _write(descriptor: int, text: str) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # a folder cannot be opened there
+    if not POSIX:  # a folder cannot be opened there
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
