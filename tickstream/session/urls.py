@@ -82,10 +82,7 @@ def is_loopback(host: str) -> bool:
     """True for a name or address that is this machine by its very spelling."""
     if host.lower().removesuffix(".") == "localhost":
         return True
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return False
+    address = _address(host)
     return address in _LOOPBACK_V4 if isinstance(address, IPv4Address) else address == _LOOPBACK_V6
 
 
@@ -117,11 +114,15 @@ def _resource(parts: SplitResult) -> str:
 
 def _is_host(host: str) -> bool:
     if ":" in host:
-        try:
-            return isinstance(ip_address(host), IPv6Address) and "%" not in host
-        except ValueError:
-            return False
+        return isinstance(_address(host), IPv6Address) and "%" not in host
     return _HOST_NAME.fullmatch(host) is not None
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(host)
+    except ValueError:
+        return None
 
 
 def _bracketed(host: str) -> str:
