@@ -7,6 +7,8 @@ import ssl
 from socket import socket
 from typing import Any
 
+import msgspec
+
 from tickstream.errors import ConfigError, HandshakeError, NetworkError, TlsError
 from tickstream.session.dialling import Step, why
 from tickstream.session.urls import Target
@@ -84,8 +86,28 @@ def _error(error: OSError, target: Target) -> NetworkError | TlsError:
     return HandshakeError(f"{target.authority} ended the connection during the TLS handshake.", hint=_IS_THIS_TLS)
 
 
-def describe(sock: Any) -> str:
-    """Version, cipher and the certificate's last day of a finished handshake (`ssl.SSLSocket`), for people."""
-    cipher = sock.cipher() or ("?",)
-    expires = (sock.getpeercert() or {}).get("notAfter", "?")
-    return f"{sock.version()}, {cipher[0]}, certificate valid until {expires}"
+class Handshake(msgspec.Struct, frozen=True):
+    """A finished TLS handshake, and whose certificate it was. `str` is for people; the issuer's text is foreign."""
+
+    version: str
+    cipher: str
+    issuer: str
+    expires: str
+    """The certificate's last moment, as OpenSSL writes it: `Jan  5 09:34:43 2027 GMT`."""
+
+    @property
+    def expires_s(self) -> int:
+        """The same in seconds since 1970."""
+        return ssl.cert_time_to_seconds(self.expires)
+
+    def __str__(self) -> str:
+        return f"{self.version}, {self.cipher}, certificate valid until {self.expires}, issued by {self.issuer}"
+
+
+def handshake_of(sock: Any) -> Handshake:
+    """What was agreed on a connected `ssl.SSLSocket` that has verified the certificate of the other side."""
+    certificate = sock.getpeercert()
+    names = {name: value for part in certificate["issuer"] for name, value in part}
+    shown = [names[name] for name in ("commonName", "organizationName") if name in names]
+    issuer = f"{shown[0]} ({shown[1]})" if len(shown) == 2 else "".join(shown) or "?"
+    return Handshake(sock.version(), sock.cipher()[0], issuer, certificate["notAfter"])

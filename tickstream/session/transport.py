@@ -54,7 +54,7 @@ from tickstream.session.frames import (
 )
 from tickstream.session.http import readable
 from tickstream.session.proxies import Proxy, choose_proxy
-from tickstream.session.tls import describe, start_tls, tls_context
+from tickstream.session.tls import Handshake, handshake_of, start_tls, tls_context
 from tickstream.session.upgrade import BODY_TIMEOUT_S, GuardedSocket, header_lines, upgrade_error
 from tickstream.session.urls import Target, parse_target, refuse_plaintext, refuse_plaintext_peer
 
@@ -94,12 +94,14 @@ def dial(
     stop: threading.Event,
     on_step: StepDone | None = None,
     on_begin: StepBegins | None = None,
+    on_tls: Callable[[Handshake], None] | None = None,
 ) -> Transport:
     """Connect and upgrade. Setting `stop` ends it within 100 ms, with DialStopped (a NetworkError).
 
     The steps are `resolve`, `tcp` (the tunnel through a proxy included), `tls` and `upgrade`: `on_begin(step)` is
-    called when one begins, `on_step(step, seconds, detail)` when it succeeded. A failed step raises: ConfigError,
-    InsecureUrl, ResolveError, NetworkError, TlsError, HandshakeError, or what the HTTP answer means (http.ANSWERS).
+    called when one begins, `on_step(step, seconds, detail)` when it succeeded; before the latter, `on_tls` gets what
+    TLS agreed on. A failed step raises: ConfigError, InsecureUrl, ResolveError, NetworkError, TlsError,
+    HandshakeError, or what the HTTP answer means (http.ANSWERS).
     """
     target = parse_target(request.url)
     has_key = bool(_secrets(request))
@@ -115,7 +117,10 @@ def dial(
             if context is not None:
                 with steps.begin("tls", options.tls_timeout_s) as step:
                     sock = start_tls(sock, target, context, step)
-                    step.detail = describe(sock)
+                    handshake = handshake_of(sock)
+                    step.detail = str(handshake)
+                    if on_tls is not None:
+                        on_tls(handshake)
             with steps.begin("upgrade", options.upgrade_timeout_s) as step:
                 headers, received = _upgrade(sock, request, target, step, steps, clock)
                 step.detail = "HTTP 101"
