@@ -84,11 +84,11 @@ def with_key(text: str, provider: str, key: str) -> str:
     # A TOML basic string has JSON's escapes; control characters were refused when the key was read.
     setting = f"key = {json.dumps(key, ensure_ascii=False)}"
     wanted = parse(text, "the config file")
-    wanted.setdefault("providers", {}).setdefault(provider, {})["key"] = key
     changed = _set(text, provider, setting)
     try:
+        wanted.setdefault("providers", {}).setdefault(provider, {})["key"] = key
         same = parse(changed, "") == wanted
-    except ConfigError:
+    except (ConfigError, AttributeError, TypeError):  # the last two: not tables
         same = False
     if not same:
         raise ConfigError(

@@ -1,0 +1,160 @@
+"""From what the user names to symbols."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tickstream.errors import ConfigError, UsageError
+from tickstream.suggestions import did_you_mean, near_matches, shown
+from tickstream.symbols import MAX_FILE_BYTES, SymbolForm, resolve_symbols
+
+FORM = SymbolForm(re.compile(r"[A-Z0-9.]{1,20}"), "upper case, no slash", ("EURUSD", "GBPUSD", "XAUUSD"))
+LISTS = {"majors": ("EURUSD", "GBPUSD"), "metals": ("XAUUSD", "XAGUSD"), "empty": (), "wrong": ("EUR/USD",)}
+
+
+def resolve(*args: str, stdin: bytes | None = None, files: tuple[Path, ...] = ()) -> tuple[str, ...]:
+    stream = None if stdin is None else io.BytesIO(stdin)
+    return resolve_symbols(args, FORM, files=files, stdin=stream, watchlists=LISTS)
+
+
+def test_symbols_keep_the_order_given_and_are_each_there_once():
+    assert resolve("XAUUSD", "EURUSD", "XAUUSD", "GBPUSD", "EURUSD") == ("XAUUSD", "EURUSD", "GBPUSD")
+
+
+def test_commas_separate_too():
+    assert resolve("EURUSD,XAUUSD,", " GBPUSD") == ("EURUSD", "XAUUSD", "GBPUSD")
+
+
+def test_watchlists_expand_where_they_stand():
+    assert resolve("XAUUSD", "@majors", "@metals") == ("XAUUSD", "EURUSD", "GBPUSD", "XAGUSD")
+    assert resolve("@majors,USDJPY") == ("EURUSD", "GBPUSD", "USDJPY")
+
+
+def test_a_file_holds_any_number_per_line_and_comments(tmp_path):
+    path = tmp_path / "symbols.txt"
+    path.write_bytes(b"\xef\xbb\xbf# majors\r\nEURUSD GBPUSD\r\n\nXAUUSD,XAGUSD # metals\n@majors\nUSDJPY")
+    assert resolve("BTCUSD", files=(path,)) == ("BTCUSD", "EURUSD", "GBPUSD", "XAUUSD", "XAGUSD", "USDJPY")
+
+
+@pytest.mark.parametrize("args", [("-",), ("EURUSD", "-")])
+def test_a_dash_stands_for_stdin(args):
+    assert resolve(*args, stdin=b"EURUSD\nXAUUSD\n") == ("EURUSD", "XAUUSD")
+
+
+def test_a_file_called_dash_is_stdin_too():
+    assert resolve(files=(Path("-"),), stdin=b"EURUSD") == ("EURUSD",)
+
+
+@pytest.mark.parametrize("args", [(), ("",), (",",), ("@empty",), ("-",)])
+def test_naming_no_symbol_is_a_usage_error(args):
+    with pytest.raises(UsageError, match="no symbols given"):
+        resolve(*args, stdin=b"# nothing\n")
+
+
+def test_a_closed_stdin_holds_nothing():
+    with pytest.raises(UsageError, match="no symbols given"):
+        resolve("-")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "hint"),
+    [
+        ("eurusd", "Did you mean EURUSD?"),
+        ("EUR/USD", "Did you mean EURUSD?"),
+        ("EUR_USDX", "Did you mean EURUSDX?"),
+        ("€€€", ""),
+        ("E" * 21, ""),
+        ("EUR USD", "Did you mean EURUSD?"),
+        ("EURUSDEURUSDEURUSDEURUSD", ""),
+        ("GBP/USD/GBP/USD/GBP/USD", "Did you mean GBPUSDGBPUSDGBPUSD?"),
+    ],
+)
+def test_a_malformed_symbol_is_refused_with_the_nearest(wrong, hint):
+    with pytest.raises(UsageError) as caught:
+        resolve("EURUSD", wrong)
+    assert "is not a symbol: upper case, no slash" in caught.value.message
+    assert caught.value.hint == hint
+
+
+def test_a_symbol_is_cleaned_before_it_is_shown():
+    with pytest.raises(UsageError) as caught:
+        resolve("\x1b]0;owned\x07" + "x" * 100)
+    assert str(caught.value).isprintable() or "\x1b" not in str(caught.value)
+    assert r"'\x1b]0;owned\x07" in str(caught.value)
+    assert "..." in str(caught.value)
+
+
+def test_a_malformed_symbol_in_a_file_is_found_by_its_line(tmp_path):
+    path = tmp_path / "symbols.txt"
+    path.write_text("EURUSD\n\nXAU/USD\n")
+    with pytest.raises(UsageError, match=r"symbols\.txt, line 3\)"):
+        resolve(files=(path,))
+
+
+def test_a_malformed_symbol_in_a_watchlist_is_the_configs_fault():
+    with pytest.raises(ConfigError, match="'EUR/USD' is not a symbol \\(watchlist wrong\\)"):
+        resolve("@wrong")
+
+
+@pytest.mark.parametrize(("name", "hint"), [("@mayors", "Did you mean @majors?"), ("@zzz", "config file")])
+def test_an_unknown_watchlist_is_answered_with_the_nearest(name, hint):
+    with pytest.raises(UsageError, match="there is no watchlist") as caught:
+        resolve(name)
+    assert hint in caught.value.hint
+
+
+def test_an_unknown_watchlist_in_a_file_is_found_by_its_line():
+    with pytest.raises(UsageError, match=r"stdin, line 2"):
+        resolve("-", stdin=b"EURUSD\n@nope\n")
+
+
+@pytest.mark.parametrize("name", ["missing", ".", "nul\0byte"])
+def test_a_file_that_cannot_be_read_is_named(tmp_path, name):
+    with pytest.raises(UsageError, match="cannot read symbols from"):
+        resolve(files=(tmp_path / name,))
+
+
+def test_a_file_that_is_no_list_of_symbols_is_refused():
+    with pytest.raises(UsageError, match="no UTF-8 text"):
+        resolve("-", stdin=b"\xff\xfeEURUSD")
+    with pytest.raises(UsageError, match="longer than 1 MiB"):
+        resolve("-", stdin=b"#" * (MAX_FILE_BYTES + 1))
+
+
+def test_without_examples_or_watchlists_the_errors_still_stand():
+    bare = SymbolForm(re.compile(r"[A-Z]+"), "letters")
+    with pytest.raises(UsageError, match="Name some, such as @majors"):
+        resolve_symbols([], bare)
+    with pytest.raises(UsageError, match="there is no watchlist 'x'"):
+        resolve_symbols(["@x"], bare)
+
+
+@given(st.lists(st.text(max_size=12), max_size=8))
+def test_whatever_is_typed_gives_symbols_of_the_form_or_a_usage_error(words):
+    try:
+        found = resolve_symbols([word for word in words if word != "-"], FORM, watchlists=LISTS)
+    except (UsageError, ConfigError):
+        return
+    assert all(FORM.pattern.fullmatch(symbol) for symbol in found)
+    assert len(set(found)) == len(found) > 0
+
+
+class TestSuggestions:
+    def test_near_matches_disregard_case_and_keep_the_known_spelling(self):
+        assert near_matches("EURSUD", ["eurusd", "XAUUSD"]) == ["eurusd"]
+
+    def test_nothing_near_is_nothing_said(self):
+        assert did_you_mean("zzz", ["output", "time"]) == ""
+
+    def test_several_near_ones_are_all_named(self):
+        assert did_you_mean("tim", ["time", "tm"], prefix="@") == "Did you mean @time or @tm?"
+
+    def test_long_words_are_cut(self):
+        assert shown("x" * 41) == repr("x" * 37 + "...")
+        assert shown("x" * 40) == repr("x" * 40)
