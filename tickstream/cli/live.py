@@ -16,7 +16,7 @@ from tickstream import config, keys, markets, providers
 from tickstream.cli.environment import Environment
 from tickstream.credits import CreditMeter, preflight
 from tickstream.errors import ConfigError, UsageError
-from tickstream.keys import Secret
+from tickstream.keys import FoundKey, Secret
 from tickstream.pipeline.gaps import GapStage
 from tickstream.providers.base import ConnectRequest, Feed, ProviderSpec
 from tickstream.session.context import SessionContext, Wire
@@ -29,6 +29,7 @@ from tickstream.subscriptions import Subscription
 from tickstream.symbols import SymbolForm, resolve_symbols
 
 if TYPE_CHECKING:
+    from tickstream.session.transport import DialOptions
     from tickstream.simulator.server import Simulator
 
 DEMO_KEY = "demo"
@@ -78,28 +79,42 @@ class LiveFeed:
 def live_feed(env: Environment, options: FeedOptions, settings: config.Config) -> Iterator[LiveFeed]:
     """The feed; leaving the context ends what it started beside the sessions (the demo's simulator)."""
     spec = providers.load(options.provider or settings.text("provider"))
-    symbols = _symbols(env, options, settings, spec)
-    _check(options, spec, symbols)
+    symbols = the_symbols(env, options, settings, spec, DEMO_SYMBOLS if options.demo else ())
+    check_demo(options)
+    _check_connections(options, spec, symbols)
     if not options.demo:
-        url = options.url or _configured_url(spec, settings)
-        yield _build(env, options, settings, spec, symbols, url, _key(env, options, settings, spec, url))
+        url = str(the_url(options, settings, spec).value)
+        found = the_key(env, options, settings, spec, url)
+        yield _build(env, options, settings, spec, symbols, url, found.key if found else None)
         return
-    with _demo_server() as server:
+    with demo_server() as server:
         yield _build(env, options, settings, spec, symbols, server.url, Secret(DEMO_KEY))
 
 
-def _symbols(env: Environment, options: FeedOptions, settings: config.Config, spec: ProviderSpec) -> tuple[str, ...]:
-    named = options.symbols or (() if options.symbols_files else settings.symbols)
-    if not named and not options.symbols_files and options.demo:
-        named = DEMO_SYMBOLS
+def the_symbols(
+    env: Environment,
+    options: FeedOptions,
+    settings: config.Config,
+    spec: ProviderSpec,
+    otherwise: tuple[str, ...] = (),
+) -> tuple[str, ...]:
+    """The symbols asked for: arguments and files, else the config's, else `otherwise`.
+
+    Raises UsageError and ConfigError as `resolve_symbols` does, UsageError too when there are none.
+    """
+    named = options.symbols or (() if options.symbols_files else settings.symbols or otherwise)
     form = SymbolForm(spec.symbol_pattern, spec.symbol_help, spec.common_symbols)
     stdin = None if options.key_stdin else env.stdin
     return resolve_symbols(named, form, files=options.symbols_files, stdin=stdin, watchlists=settings.watchlists)
 
 
-def _check(options: FeedOptions, spec: ProviderSpec, symbols: tuple[str, ...]) -> None:
+def check_demo(options: FeedOptions) -> None:
+    """Raises UsageError for options that --demo makes senseless."""
     if options.demo and (options.url or options.key_file or options.key_stdin):
         raise UsageError("--demo has its own server and key: leave out --url and the key options.")
+
+
+def _check_connections(options: FeedOptions, spec: ProviderSpec, symbols: tuple[str, ...]) -> None:
     if not 1 <= options.connections <= spec.max_connections:
         raise UsageError(
             f"--connections {options.connections}: {spec.title} allows 1 to {spec.max_connections} for a key.",
@@ -109,15 +124,20 @@ def _check(options: FeedOptions, spec: ProviderSpec, symbols: tuple[str, ...]) -
         raise UsageError(f"--connections {options.connections} is more than there are symbols ({len(symbols)}).")
 
 
-def _configured_url(spec: ProviderSpec, settings: config.Config) -> str:
-    configured = settings.provider(spec.name, spec.settings).url
-    return str(configured.value) if configured else spec.url
+def the_url(options: FeedOptions, settings: config.Config, spec: ProviderSpec) -> config.Value:
+    """The endpoint, and where it was set. It may hold a secret in its query: never print it as it is."""
+    if options.url:
+        return config.Value(options.url, "flag --url")
+    return settings.provider(spec.name, spec.settings).url or config.Value(spec.url, "default")
 
 
-def _key(
+def the_key(
     env: Environment, options: FeedOptions, settings: config.Config, spec: ProviderSpec, url: str
-) -> Secret | None:
-    """The key to send. A server on this machine (a simulator) gets a made-up one when none is set."""
+) -> FoundKey | None:
+    """The key to send and its origin, None for a provider that has none.
+
+    A server on this machine (a simulator) gets a made-up one when none is set. Raises ConfigError when there is none.
+    """
     if spec.key_env is None:
         return None
     found = keys.find_key(
@@ -129,17 +149,36 @@ def _key(
         settings=settings.provider(spec.name, spec.settings).keys,
     )
     if found is not None:
-        return found.key
+        return found
     if is_loopback(parse_target(url).host):
-        return Secret(DEMO_KEY)
+        return FoundKey(Secret(DEMO_KEY), "made up: none is set, and the server is on this machine")
     raise ConfigError(
         f"There is no key for {spec.title}.",
         hint=f"Set {spec.key_env}, or run `tickstream config set-key`; `tickstream watch --demo` needs none.",
     )
 
 
+def the_settings(settings: config.Config, spec: ProviderSpec) -> dict[str, str]:
+    """The provider's own settings in force, as `Feed` takes them. Raises ConfigError."""
+    return {name: str(value.value) for name, value in settings.provider(spec.name, spec.settings).settings.items()}
+
+
+def dial_options(env: Environment, options: FeedOptions, spec: ProviderSpec) -> DialOptions:
+    """How to connect."""
+    from tickstream.session.transport import DialOptions
+
+    return DialOptions(
+        ca_file=str(options.ca_file) if options.ca_file else None,
+        env=env.env,
+        allow_plaintext=options.allow_plaintext,
+        max_message=options.max_message,
+        binary=spec.binary_frames,
+    )
+
+
 @contextlib.contextmanager
-def _demo_server() -> Iterator[Simulator]:
+def demo_server() -> Iterator[Simulator]:
+    """The simulator behind --demo, for as long as the context lasts."""
     from tickstream.simulator.options import SimulatorOptions
     from tickstream.simulator.server import Simulator
 
@@ -159,8 +198,7 @@ def _build(
     own = settings.provider(spec.name, spec.settings)
     rates = spec.credit_rates.override(own.plans) if spec.credit_rates else None
     meter = CreditMeter(max_credits=options.max_credits) if rates else None
-    feed_settings = {name: str(value.value) for name, value in own.settings.items()}
-    feeds = split(Feed(url, Subscription(symbols), key, feed_settings), options.connections)
+    feeds = split(Feed(url, Subscription(symbols), key, the_settings(settings, spec)), options.connections)
     queue = BatchQueue(OnFull(options.on_full or settings.text("on_full")))
     stop = threading.Event()
     context = SessionContext(
@@ -184,18 +222,12 @@ def _build(
 def _dialler(
     env: Environment, options: FeedOptions, spec: ProviderSpec, stop: threading.Event
 ) -> Callable[[ConnectRequest, Callable[[str], None]], Wire]:
-    from tickstream.session.transport import DialOptions, dial
+    from tickstream.session.transport import dial
 
-    dial_options = DialOptions(
-        ca_file=str(options.ca_file) if options.ca_file else None,
-        env=env.env,
-        allow_plaintext=options.allow_plaintext,
-        max_message=options.max_message,
-        binary=spec.binary_frames,
-    )
+    how = dial_options(env, options, spec)
 
     def connect(request: ConnectRequest, on_begin: Callable[[str], None]) -> Wire:
-        return dial(request, dial_options, env.clock, stop, on_begin=on_begin)
+        return dial(request, how, env.clock, stop, on_begin=on_begin)
 
     return connect
 
