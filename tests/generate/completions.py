@@ -11,9 +11,16 @@ FILES = {"bash": "tickstream.bash", "zsh": "_tickstream", "fish": "tickstream.fi
 """Shell -> the file's name, as that shell wants it."""
 
 
+FIRST_TAB = """
+# Found through fpath, zsh reads this file at the first Tab, which is to be answered as well.
+[[ $zsh_eval_context[-1] == loadautofunc ]] && _tickstream_completion "$@"
+"""
+
+
 def script(shell: str) -> str:
     """What the shell has to read to complete `tickstream`."""
-    return get_completion_script(prog_name="tickstream", complete_var="_TICKSTREAM_COMPLETE", shell=shell) + "\n"
+    text = get_completion_script(prog_name="tickstream", complete_var="_TICKSTREAM_COMPLETE", shell=shell) + "\n"
+    return text + FIRST_TAB if shell == "zsh" else text
 
 
 def main() -> None:
