@@ -340,7 +340,7 @@ ERRORS = (
 # Pro and Enterprise, which its examples show to be 20 at least.
 PLANS = (
     Plan("free", 0, 0, 0, 1_000, streaming=False),
-    Plan("payg", 0, 0, 0, None, streaming=False),
+    Plan("payg", None, 0, 0, None, streaming=False),
     Plan("starter", 29, 5, 5, 10_000, quota_is_assumed=True),
     Plan("pro", 79, 4, 20, 100_000, max_symbols_is_minimum=True, quota_is_assumed=True),
     Plan("enterprise", 349, 3, 20, 1_000_000, max_symbols_is_minimum=True, quota_is_assumed=True),
