@@ -14,6 +14,7 @@ from collections import deque
 
 from tickstream.clock import Clock
 from tickstream.errors import ConnectionLost
+from tickstream.session.causes import why
 
 CHUNK = 64 * 1024
 MAX_AHEAD = 4 * 2**20
@@ -81,7 +82,7 @@ class ByteStream:
             except ssl.SSLWantReadError:
                 events = selectors.EVENT_READ
             except OSError as error:
-                raise ConnectionLost(f"The connection broke while sending: {error.strerror or error}.") from None
+                raise ConnectionLost(f"The connection broke while sending: {why(error)}.") from None
             left = deadline - self._clock.monotonic()
             if left <= 0:
                 raise ConnectionLost(f"The server has read nothing for {timeout:g} s.")

@@ -14,12 +14,13 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain, zip_longest
 from typing import Any, NoReturn
 
 from tickstream.clock import Clock
 from tickstream.errors import NetworkError, ResolveError
+from tickstream.session.causes import why
 from tickstream.session.http import MAX_HEAD, split_head
 from tickstream.session.proxies import Proxy, check_connect_answer, connect_command
 from tickstream.session.urls import Target
@@ -36,11 +37,6 @@ Address = tuple[int, Any]
 StepDone = Callable[[str, float, str], None]
 """Called with a step's name, the seconds it took, and a detail for people."""
 StepBegins = Callable[[str], None]
-
-
-def why(error: Exception) -> str:
-    """The operating system's words for an error, without its number."""
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 class DialStopped(NetworkError):
@@ -127,6 +123,8 @@ class Steps:
         return Step(self._clock, self._stop, seconds)
 
 
+_CHECK_DNS = "Check the network and its DNS server."
+
 # --- resolve ---------------------------------------------------------------------------------------------------------
 
 
@@ -143,27 +141,31 @@ def resolve(host: str, port: int, step: Step) -> list[Address]:
             results.put([(family, address) for family, _type, _proto, _name, address in found])
 
     threading.Thread(target=look_up, name=f"resolve {host}", daemon=True).start()
-    while True:
-        try:
-            found = results.get(timeout=step.slice())
-        except queue.Empty:
-            continue
-        except TimeoutError:
-            raise ResolveError(
-                f"Looking up {host} took longer than {step.seconds:g} s.", hint="Check the network and its DNS server."
-            ) from None
-        break
-    if isinstance(found, list):
-        return _taking_turns(found)
-    if isinstance(found, socket.gaierror) and found.errno == socket.EAI_NONAME:
-        raise ResolveError(
+    found: list[Address] | Exception | None = None
+    while found is None:
+        with suppress(queue.Empty):
+            try:
+                found = results.get(timeout=step.slice())
+            except TimeoutError:
+                text = f"Looking up {host} took longer than {step.seconds:g} s."
+                raise ResolveError(text, hint=_CHECK_DNS) from None
+    if isinstance(found, Exception):
+        raise _not_resolved(host, found)
+    if not found:
+        raise ResolveError(f"{host} has no address.", hint=_CHECK_DNS)
+    return _taking_turns(found)
+
+
+def _not_resolved(host: str, error: Exception) -> Exception:
+    if isinstance(error, socket.gaierror) and error.errno == socket.EAI_NONAME:
+        return ResolveError(
             f"There is no host {host}, as far as DNS can tell.",
             hint="Check the spelling of the URL, and that this machine is online.",
             unknown_host=True,
         )
-    if isinstance(found, OSError | UnicodeError):
-        raise ResolveError(f"Cannot look up {host}: {why(found)}.", hint="Check the network and its DNS server.")
-    raise found
+    if isinstance(error, OSError | UnicodeError):
+        return ResolveError(f"Cannot look up {host}: {why(error)}.", hint=_CHECK_DNS)
+    return error
 
 
 def _taking_turns(found: list[Address]) -> list[Address]:

@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from tickstream.errors import ConfigError, HandshakeError, NetworkError, TlsError
-from tickstream.session.dialling import Step, why
+from tickstream.session.causes import why
+from tickstream.session.dialling import Step
 from tickstream.session.urls import Target
 
 _NOT_TLS = frozenset(
@@ -82,7 +83,7 @@ def _error(error: OSError, target: Target) -> NetworkError | TlsError:
     if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         if error.reason in _NOT_TLS:
             return HandshakeError(f"{target.authority} does not answer in TLS.", hint=_IS_THIS_TLS)
-        return TlsError(f"TLS with {target.authority} failed: {error.reason or error}.")
+        return TlsError(f"TLS with {target.authority} failed: {why(error)}.")
     return HandshakeError(f"{target.authority} ended the connection during the TLS handshake.", hint=_IS_THIS_TLS)
 
 

@@ -29,17 +29,8 @@ from tickstream.errors import (
 from tickstream.keys import Secret
 from tickstream.providers.base import ConnectRequest
 from tickstream.session.byte_stream import ByteStream
-from tickstream.session.dialling import (
-    Step,
-    StepBegins,
-    StepDone,
-    Steps,
-    connect_tcp,
-    open_tunnel,
-    peer_of,
-    resolve,
-    why,
-)
+from tickstream.session.causes import why
+from tickstream.session.dialling import Step, StepBegins, StepDone, Steps, connect_tcp, open_tunnel, peer_of, resolve
 from tickstream.session.frames import (
     CLOSE,
     MAX_MESSAGE,
@@ -290,7 +281,7 @@ class Transport:
             try:
                 chunk = self._stream.read(max(0.0, until - now))
             except OSError as error:
-                self._end = ConnectionLost(f"The connection broke: {error.strerror or error}.")
+                self._end = ConnectionLost(f"The connection broke: {why(error)}.")
                 continue
             if chunk is None:
                 self._check_progress()
