@@ -1,4 +1,4 @@
-"""What every test may rely on: nobody's own configuration, keys or proxies, and a start-up that is not compiled each time.
+"""What every test may rely on: nobody's own configuration, keys or proxies, and bytecode that is kept.
 
 The environment of this process is cleaned, not patched per test, so that subprocesses inherit it.
 """

@@ -38,7 +38,7 @@ def completing(line: str, shell: str = "bash", env: dict[str, str] | None = None
     else:
         asked["_TYPER_COMPLETE_ARGS"] = line
     if shell == "powershell":
-        asked["_TYPER_COMPLETE_WORD_TO_COMPLETE"] = line.split(" ")[-1]
+        asked["_TYPER_COMPLETE_WORD_TO_COMPLETE"] = line.rsplit(" ", maxsplit=1)[-1]
     if shell == "fish":
         asked["_TYPER_COMPLETE_FISH_ACTION"] = "get-args"
     return subprocess.run(
@@ -172,7 +172,8 @@ def test_fish_completes_with_the_file(tmp_path: Path) -> None:
 ZSH = r"""
 zmodload zsh/zpty
 zpty shell zsh -f -i
-zpty -w shell "fpath=(%(folder)s \$fpath); autoload -Uz compinit; compinit -u -D; bindkey '^I' complete-word; PS1=READ; PS1+=Y"
+zpty -w shell "fpath=(%(folder)s \$fpath); autoload -Uz compinit; compinit -u -D"
+zpty -w shell "bindkey '^I' complete-word; PS1=READ; PS1+=Y"
 zpty -r shell seen '*READY*'
 zpty -n -w shell $'tickstream credits --plan st\t'
 zpty -r shell seen '*starter*'

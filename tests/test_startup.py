@@ -1,7 +1,7 @@
 """Start-up: as a multiple of the time that Python itself takes, and what must not be imported for it.
 
-The bounds hold on a quiet machine (8 times `python -c pass`, 16 times for a help text). Here they are half as much again,
-since other processes disturb; the figures are printed at the end of the run.
+The bounds hold on a quiet machine (8 times `python -c pass`, 16 times for a help text). Here they are half as much
+again, since other processes disturb; the figures are printed at the end of the run.
 """
 
 from __future__ import annotations
@@ -59,5 +59,6 @@ def test_start_up_takes_a_small_multiple_of_what_python_takes(way: str, figure: 
 def test_nothing_is_imported_that_is_not_needed(way: str) -> None:
     arguments, more, _ = WAYS[way]
     code = f"import sys; from tickstream.cli.app import main; main({arguments!r}); print(*sys.modules, file=sys.stderr)"
-    done = subprocess.run([sys.executable, "-c", code], env=environment(more), capture_output=True, text=True, check=True)
+    python = [sys.executable, "-c", code]
+    done = subprocess.run(python, env=environment(more), capture_output=True, text=True, check=True)
     assert not set(OPTIONAL) & set(done.stderr.split())
