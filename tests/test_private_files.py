@@ -49,6 +49,12 @@ def test_an_existing_file_is_not_created_again(tmp_path):
     assert path.read_text() == "mine"
 
 
+def test_a_file_in_place_of_the_folder_is_no_existing_file(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NotADirectoryError):
+        private_files.create(tmp_path / "file" / "c.toml", "new")
+
+
 def test_a_symbolic_link_is_not_followed_to_create_a_file(tmp_path):
     link = tmp_path / "link"
     link.symlink_to(tmp_path / "elsewhere")

@@ -6,6 +6,7 @@ Tested on Linux only.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -62,7 +63,10 @@ def read(path: Path, limit: int) -> PrivateFile:
 def create_folder(path: Path) -> None:
     """Make the folder and what is missing above it, for the owner alone whatever the umask. Raises OSError."""
     for folder in (*reversed(path.parents), path):
-        folder.mkdir(FOLDER_MODE, exist_ok=True)
+        try:
+            folder.mkdir(FOLDER_MODE, exist_ok=True)
+        except FileExistsError:
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from None
 
 
 def create(path: Path, text: str) -> None:

@@ -167,6 +167,13 @@ class TestPlan:
         assert out.endswith("No daily quota is known.\n")
 
 
+    def test_a_plan_that_charges_nothing_sustains_any_number(self, tmp_path):
+        (tmp_path / "config.toml").write_text("[providers.tickatlas.plans.starter]\ncredits_per_push = 0")
+        out = run("credits", "-p", "starter", "-n", "5", folder=tmp_path).ok()
+        assert out.endswith("Daily quota: 10,000 credits (assumed: the provider publishes none for its stream).\n"
+                            "It lasts the day.\n")
+
+
 class TestQuota:
     @pytest.mark.parametrize(
         ("quota", "lines"),
