@@ -22,7 +22,7 @@ def report(error: BaseException, here: Environment, where: str = "") -> None:
         here.say("".join(traceback.format_exception(error)).rstrip("\n"))
     first_line = str(error).partition("\n")[0][:200]
     name = type(error).__name__
-    here.say(f"tickstream: internal error{where}: {name}: {first_line}" if first_line else f"tickstream: {name}{where}")
+    here.say(f"tickstream: internal error{where}: {name}" + (f": {first_line}" if first_line else ""))
     here.say(
         "This is a bug in tickstream. Please report it with the command and "
         + ("the traceback above." if debug else f"the traceback that {DEBUG_ENV}=1 shows; keys are taken out of it.")
