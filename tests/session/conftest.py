@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Iterator
 
@@ -23,3 +24,9 @@ def no_threads_left() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
     wait_until(lambda: not set(threading.enumerate()) - before)
+
+
+@pytest.fixture(params=["ws", "wss"])
+def tls(request: pytest.FixtureRequest, authority: Authority) -> ssl.SSLContext | None:
+    """What a server needs to be plain, or to speak TLS: each test runs with both."""
+    return authority.server_context() if request.param == "wss" else None

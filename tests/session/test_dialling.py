@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.faults.raw import RawServer, closed_port, wait_until
-from tests.session.connecting import KEY, addresses, assert_stops_at_once, connect, refused, welcome
+from tests.session.connecting import KEY, addresses, assert_stops_at_once, connect, needs_ipv6, refused, welcome
 from tickstream.clock import SystemClock
 from tickstream.errors import InsecureUrl, NetworkError, ResolveError
 from tickstream.keys import Secret
@@ -50,6 +50,7 @@ def test_without_a_key_or_with_leave_plain_ws_may_go_anywhere(monkeypatch: pytes
 
 # --- resolve (fault 2) -----------------------------------------------------------------------------------------------
 
+
 def test_a_name_that_does_not_exist_is_an_unknown_host() -> None:
     def nobody(*_args: object, **_kwargs: object) -> list[Any]:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -69,6 +70,11 @@ def test_dns_trouble_is_not_an_unknown_host(monkeypatch: pytest.MonkeyPatch) -> 
     error = refused(ResolveError, "wss://feed.example/")
     assert not error.unknown_host
     assert "Cannot look up feed.example: Temporary failure" in str(error)
+
+
+def test_a_name_without_an_address_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", addresses())
+    assert "has no address" in str(refused(ResolveError, "wss://feed.example/"))
 
 
 def test_slow_dns_has_a_deadline_and_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,6 +97,7 @@ def test_a_bug_in_the_resolver_is_not_called_a_network_error(monkeypatch: pytest
 
 
 # --- TCP (faults 1 and 3) --------------------------------------------------------------------------------------------
+
 
 def test_a_refused_connection_says_so() -> None:
     port = closed_port()
@@ -121,6 +128,7 @@ def test_a_host_that_does_not_answer_has_a_deadline_and_can_be_stopped() -> None
             sock.close()
 
 
+@needs_ipv6
 def test_a_closed_ipv6_port_costs_nothing_when_ipv4_works(monkeypatch: pytest.MonkeyPatch) -> None:
     with RawServer(welcome) as server:
         monkeypatch.setattr(socket, "getaddrinfo", addresses(("::1", closed_port("::1")), ("127.0.0.1", server.port)))
@@ -142,6 +150,7 @@ def test_a_black_hole_costs_a_quarter_of_a_second_not_the_whole_deadline(monkeyp
             sock.close()
 
 
+@needs_ipv6
 def test_when_no_address_works_the_number_tried_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     found = [("::1", closed_port("::1")), ("127.0.0.1", closed_port())]
     monkeypatch.setattr(socket, "getaddrinfo", addresses(*found))
@@ -164,7 +173,19 @@ def test_a_family_this_machine_does_not_have_is_passed_over(monkeypatch: pytest.
     assert "not supported" in str(refused(NetworkError, "ws://localhost/"))
 
 
+@pytest.mark.parametrize("address", [("255.255.255.255", 9), ("no address", 9)])
+def test_an_address_that_cannot_be_connected_to_is_passed_over(
+    address: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with RawServer(welcome) as server:
+        monkeypatch.setattr(socket, "getaddrinfo", addresses(address, ("127.0.0.1", server.port)))
+        connect(f"ws://localhost:{server.port}/").abort()
+    monkeypatch.setattr(socket, "getaddrinfo", addresses(address))
+    assert "Cannot connect to localhost:80: " in str(refused(NetworkError, "ws://localhost/"))
+
+
 # --- odds and ends ---------------------------------------------------------------------------------------------------
+
 
 def test_running_out_of_file_descriptors_is_a_network_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def full() -> tuple[socket.socket, socket.socket]:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
+import threading
+import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,8 +14,12 @@ import pytest
 
 from tests.faults.certs import Authority
 from tests.faults.raw import Peer, RawServer
-from tests.session.connecting import KEY, assert_stops_at_once, connect, refused, welcome
+from tests.session.connecting import KEY, addresses, assert_stops_at_once, connect, refused, welcome
+from tickstream.clock import SystemClock
 from tickstream.errors import ConfigError, HandshakeError, TlsError
+from tickstream.providers.base import ConnectRequest
+from tickstream.session.tls import Handshake
+from tickstream.session.transport import DialOptions, dial
 
 pytestmark = pytest.mark.usefixtures("no_threads_left")
 
@@ -46,9 +55,6 @@ def test_an_expired_certificate_is_fatal(authority: Authority) -> None:
 
 
 def test_tls_before_1_2_is_refused(authority: Authority) -> None:
-    import ssl
-    import warnings
-
     context = authority.server_context()
     context.set_ciphers("ALL:@SECLEVEL=0")
     with warnings.catch_warnings():
@@ -111,3 +117,20 @@ def test_ws_to_a_tls_port_asks_whether_this_is_tls(authority: Authority) -> None
     with RawServer(tls=authority.server_context()) as server:
         error = refused(HandshakeError, f"ws://127.0.0.1:{server.port}/")
     assert "Is this a TLS port?" in str(error)
+
+
+def test_what_was_agreed_on_is_handed_out(authority: Authority) -> None:
+    agreed: list[Handshake] = []
+    with RawServer(welcome, tls=authority.server_context()) as server:
+        options = DialOptions(ca_file=authority.ca_file)
+        dial(ConnectRequest(server.url), options, SystemClock(), threading.Event(), on_tls=agreed.append).abort()
+    assert agreed[0].version == "TLSv1.3"
+    assert "trustme" in agreed[0].issuer
+    assert agreed[0].expires_s > time.time()
+
+
+def test_a_host_name_may_end_in_a_dot(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    with RawServer(welcome, tls=authority.server_context("localhost")) as server:
+        monkeypatch.setattr(socket, "getaddrinfo", addresses(("127.0.0.1", server.port)))
+        connect(f"wss://localhost.:{server.port}/", ca_file=authority.ca_file).abort()
+        assert server.peers[0].header("Host") == f"localhost.:{server.port}"

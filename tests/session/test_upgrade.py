@@ -10,7 +10,7 @@ import pytest
 
 from tests.faults.certs import Authority
 from tests.faults.raw import Peer, RawServer
-from tests.session.connecting import KEY, assert_stops_at_once, connect, refused, welcome
+from tests.session.connecting import KEY, assert_stops_at_once, connect, needs_ipv6, refused, welcome
 from tickstream.clock import SystemClock
 from tickstream.errors import (
     ConfigError,
@@ -31,8 +31,9 @@ pytestmark = pytest.mark.usefixtures("no_threads_left")
 
 # --- success ---------------------------------------------------------------------------------------------------------
 
+
 @pytest.mark.parametrize("secure", [False, True], ids=["ws", "wss"])
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("::1", marks=needs_ipv6)])
 def test_a_connection_reports_its_steps_and_carries_data(authority: Authority, secure: bool, host: str) -> None:
     begun: list[str] = []
     done: list[tuple[str, float, str]] = []
@@ -114,6 +115,7 @@ def test_own_user_agent_replaces_ours() -> None:
 
 
 # --- the answer (faults 6 to 9) --------------------------------------------------------------------------------------
+
 
 def answering(status: str, *headers: str, body: bytes = b"") -> RawServer:
     def script(peer: Peer) -> None:
@@ -234,6 +236,7 @@ def test_a_server_that_ends_during_the_upgrade_says_so(sent: bytes, end: Callabl
 
 # --- silence and floods (fault 10) -----------------------------------------------------------------------------------
 
+
 @pytest.mark.parametrize(
     "script",
     [
@@ -317,3 +320,12 @@ def test_a_body_without_length_ends_with_the_connection() -> None:
 
     with RawServer(script) as server:
         assert "not for you" in str(refused(Forbidden, server.url))
+
+
+def test_a_server_that_does_not_even_read_the_request_has_a_deadline() -> None:
+    release = threading.Event()
+    with RawServer(lambda _peer: release.wait(10), buffer=4096) as server:
+        request = ConnectRequest(server.url, {"X-Large": "x" * 20_000_000})
+        with pytest.raises(HandshakeError, match=r"within 0\.3 s"):
+            dial(request, DialOptions(upgrade_timeout_s=0.3), SystemClock(), threading.Event())
+        release.set()

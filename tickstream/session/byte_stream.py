@@ -85,7 +85,7 @@ class ByteStream:
                 raise ConnectionLost(f"The connection broke while sending: {why(error)}.") from None
             left = deadline - self._clock.monotonic()
             if left <= 0:
-                raise ConnectionLost(f"The server has read nothing for {timeout:g} s.")
+                raise ConnectionLost(f"The server did not take a message of ours within {timeout:g} s.")
             may_read = not self._ended and self._failure is None and self._ahead_size < MAX_AHEAD
             self._wait(min(left, SLICE_S), events | (selectors.EVENT_READ if may_read else 0))
             if may_read:

@@ -196,8 +196,10 @@ class _Race:
         sock.setblocking(False)
         try:
             code = sock.connect_ex(address[1])
-        except OSError as error:
-            code = error.errno or errno.EINVAL
+        except OSError as error:  # not an address of this family
+            self.last_error = error
+            sock.close()
+            return
         if code in {0, errno.EINPROGRESS, errno.EWOULDBLOCK}:
             self.running.add(sock)
             self.selector.register(sock, selectors.EVENT_WRITE)

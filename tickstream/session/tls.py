@@ -42,10 +42,8 @@ def tls_context(ca_file: str | None) -> ssl.SSLContext:
 
 def start_tls(sock: socket, target: Target, context: ssl.SSLContext, step: Step) -> ssl.SSLSocket:
     """TLS on a connected socket. Raises TlsError (fatal), HandshakeError (the other side does not speak TLS)."""
-    try:
-        wrapped = context.wrap_socket(sock, server_hostname=target.host, do_handshake_on_connect=False)
-    except (OSError, ValueError) as error:
-        raise NetworkError(f"TLS with {target.authority} could not begin: {why(error)}.") from None
+    # A name may end in a dot, which certificates do not write.
+    wrapped = context.wrap_socket(sock, server_hostname=target.host.rstrip("."), do_handshake_on_connect=False)
     try:
         _shake_hands(wrapped, step)
     except BaseException as error:
