@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -15,56 +15,106 @@ if TYPE_CHECKING:
     from tickstream.cli.environment import Environment
     from tickstream.simulator.options import Quota, SimulatorOptions
 
+NO_CLOSE_FRAME = 1006
+"""What RFC 6455 calls an end without a close frame."""
 
-def simulate(  # noqa: PLR0913 - each is an option of the command
-    provider: Literal["tickatlas"] = typer.Argument("tickatlas", help="Whose protocol to speak."),
-    port: int = typer.Option(0, "--port", min=0, max=65535, help="The port to listen on; 0 takes any free one."),
-    host: str = typer.Option("127.0.0.1", "--host", help="The address to listen on."),
-    public: bool = typer.Option(False, "--public", help="Allow a --host that other machines can reach."),
-    tls: bool = typer.Option(False, "--tls", help="Speak TLS (wss://) with a certificate made for this run by openssl."),
-    tls_cert: Path | None = typer.Option(None, "--tls-cert", metavar="FILE", help="Speak TLS with this certificate (PEM)."),
-    tls_key: Path | None = typer.Option(None, "--tls-key", metavar="FILE", help="The certificate's private key (PEM)."),
-    plan: Literal["free", "payg", "starter", "pro", "enterprise"] = typer.Option(
-        "pro", "--plan", help="The plan of all keys."
-    ),
-    key: list[str] = typer.Option([], "--key", help="Accept this key only; repeat for more. Default: any key."),
-    quota: str = typer.Option("plan", "--quota", metavar="N|unlimited|plan", help="Credits a day."),
-    quota_reset_after: str | None = typer.Option(
-        None, "--quota-reset-after", metavar="DURATION", help="Refill used-up credits after this real time."
-    ),
-    max_symbols: int | None = typer.Option(None, "--max-symbols", min=1, help="Symbols a connection may have. Default: the plan's."),
-    push_interval: str | None = typer.Option(
-        None, "--push-interval", metavar="DURATION",
-        help="One push a symbol in this time; each push is one market minute. Default: 60s, in step with the clock.",
-    ),
-    speed: str | None = typer.Option(
-        None, "--speed", metavar="X|max", help="The same as a factor of real time: 60 is a minute a second."
-    ),
-    seed: int = typer.Option(0, "--seed", help="Another number, other prices."),
-    m1: Path | None = typer.Option(
-        None, "--m1", metavar="DIR", help="Replay CSV files, one a symbol: EURUSD.csv with time,open,high,low,close,volume."
-    ),
-    known: list[str] = typer.Option([], "--known", metavar="SYMBOL", help="Know these symbols only; repeat for more."),
-    start: str | None = typer.Option(None, "--start", metavar="TIME", help="Market time at the start, like 2026-06-24T14:00Z."),
-    at_end: Literal["idle", "close", "loop"] = typer.Option(
-        "idle", "--at-end", help="What to do when the files end."
-    ),
-    heartbeat: str = typer.Option("30s", "--heartbeat", metavar="DURATION", help="Time between heartbeats."),
-    market_hours: Literal["follow", "ignore"] | None = typer.Option(
-        None, "--market-hours", help="Keep closed markets silent. Default: follow in real time, ignore otherwise."
-    ),
-    spread_points: int | None = typer.Option(None, "--spread-points", min=0, help="Ask minus bid, in units of the last decimal."),
-    spread_unit: Literal["points", "price"] = typer.Option(
-        "points", "--spread-unit", help="Unit of the spread field."
-    ),
-    close_code: int = typer.Option(1008, "--close-code", help="Close code after an error; 1006 drops the connection."),
-    fault: list[str] = typer.Option(
-        [], "--fault", metavar="NAME[@WHEN]", help="Go wrong on purpose; repeat for more. See --list-faults."
-    ),
-    list_faults: bool = typer.Option(False, "--list-faults", help="List the faults there are, and exit."),
-    journal: Path | None = typer.Option(None, "--journal", metavar="FILE", help="Append every push that was sent, as JSON lines."),
-    duration: str | None = typer.Option(None, "--duration", metavar="DURATION", help="End after this time. Default: on Ctrl-C."),
-    quiet: bool = typer.Option(False, "-q", "--quiet", help="No log of connections on stderr."),
+
+def _complete_faults(incomplete: str) -> list[str]:
+    from tickstream.simulator.faults import FAULTS
+
+    return [name for name in FAULTS if name.startswith(incomplete)]
+
+
+def simulate(  # noqa: PLR0913, PLR0917 - a command's function has the command's options
+    provider: Annotated[Literal["tickatlas"], typer.Argument(help="Whose protocol to speak.")] = "tickatlas",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Where to listen; 0 takes any free port.")] = 0,
+    host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
+    public: Annotated[bool, typer.Option("--public", help="Allow a --host that other machines can reach.")] = False,
+    tls: Annotated[
+        bool, typer.Option("--tls", help="Speak TLS (wss://), with a certificate made for this run by openssl.")
+    ] = False,
+    tls_cert: Annotated[
+        Path | None, typer.Option("--tls-cert", metavar="FILE", help="Speak TLS with this certificate (PEM).")
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option("--tls-key", metavar="FILE", help="The certificate's private key (PEM).")
+    ] = None,
+    plan: Annotated[
+        Literal["free", "payg", "starter", "pro", "enterprise"], typer.Option("--plan", help="The plan of all keys.")
+    ] = "pro",
+    key: Annotated[
+        list[str] | None, typer.Option("--key", help="Accept this key only; repeat for more. Default: any key.")
+    ] = None,
+    quota: Annotated[str, typer.Option("--quota", metavar="N|unlimited|plan", help="Credits a day.")] = "plan",
+    quota_reset_after: Annotated[
+        str | None,
+        typer.Option("--quota-reset-after", metavar="DURATION", help="Refill used-up credits after this real time."),
+    ] = None,
+    max_symbols: Annotated[
+        int | None, typer.Option("--max-symbols", min=1, help="Symbols of one connection. Default: the plan's.")
+    ] = None,
+    push_interval: Annotated[
+        str | None,
+        typer.Option(
+            "--push-interval", metavar="DURATION",
+            help="One push a symbol in this time; each is one market minute. Default: 60s, in step with the clock.",
+        ),
+    ] = None,
+    speed: Annotated[
+        str | None,
+        typer.Option("--speed", metavar="X|max", help="The same as a factor of real time: 60 is a minute a second."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Another number, other prices.")] = 0,
+    m1: Annotated[
+        Path | None,
+        typer.Option(
+            "--m1", metavar="DIR",
+            help="Replay CSV files, one a symbol (EURUSD.csv: time,open,high,low,close,volume), from the first "
+            "subscription on.",
+        ),
+    ] = None,
+    known: Annotated[
+        list[str] | None, typer.Option("--known", metavar="SYMBOL", help="Know this symbol only; repeat for more.")
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option("--start", metavar="TIME", help="Market time at the start: 2026-06-24T14:00Z.")
+    ] = None,
+    at_end: Annotated[
+        Literal["idle", "close", "loop"], typer.Option("--at-end", help="What to do when the files end.")
+    ] = "idle",
+    heartbeat: Annotated[
+        str, typer.Option("--heartbeat", metavar="DURATION", help="Time between heartbeats.")
+    ] = "30s",
+    market_hours: Annotated[
+        Literal["follow", "ignore"] | None,
+        typer.Option(
+            "--market-hours", help="Keep closed markets silent. Default: follow in real time, ignore otherwise."
+        ),
+    ] = None,
+    spread_points: Annotated[
+        int | None, typer.Option("--spread-points", min=0, help="Ask minus bid, in units of the last decimal.")
+    ] = None,
+    spread_unit: Annotated[
+        Literal["points", "price"], typer.Option("--spread-unit", help="Unit of the field spread.")
+    ] = "points",
+    close_code: Annotated[
+        int, typer.Option("--close-code", help="Close code after an error; 1006 ends without a close frame.")
+    ] = 1008,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fault", metavar="NAME[@WHEN][xN]", autocompletion=_complete_faults,
+            help="Go wrong on purpose; repeat for more. See --list-faults.",
+        ),
+    ] = None,
+    list_faults: Annotated[bool, typer.Option("--list-faults", help="List the faults, and exit.")] = False,
+    journal: Annotated[
+        Path | None, typer.Option("--journal", metavar="FILE", help="Append every push that was sent, as JSON lines.")
+    ] = None,
+    duration: Annotated[
+        str | None, typer.Option("--duration", metavar="DURATION", help="End after this time. Default: on Ctrl-C.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No log of connections on stderr.")] = False,
 ) -> int:
     """Run a local server that speaks a provider's protocol: no key, no network.
 
@@ -82,28 +132,27 @@ def simulate(  # noqa: PLR0913 - each is an option of the command
       tickstream simulate --fault drop@30s                cut each connection after 30 s
       tickstream simulate --quota 1000 --plan starter     run out of credits
     """
-    env = environment()
+    here = environment()
     if list_faults:
-        _print_faults(env)
+        _print_faults(here)
         return int(ExitCode.OK)
     from tickstream.cli.values import parse_duration
     from tickstream.simulator.options import SimulatorOptions
 
     options = SimulatorOptions(
-        host=host, port=port, public=public, tls=tls, tls_cert=tls_cert, tls_key=tls_key, plan=plan, keys=tuple(key),
-        quota=_quota(quota), max_symbols=max_symbols, speed=_speed(push_interval, speed), seed=seed, m1=m1,
+        host=host, port=port, public=public, tls=tls, tls_cert=tls_cert, tls_key=tls_key,
+        plan=plan, keys=tuple(key or ()), quota=_quota(quota), max_symbols=max_symbols,
         quota_reset_after_s=parse_duration(quota_reset_after, "--quota-reset-after") if quota_reset_after else None,
-        known=tuple(known), start_ns=_start(start), at_end=at_end,
-        heartbeat_s=parse_duration(heartbeat, "--heartbeat"),
-        market_hours=market_hours,
+        speed=_speed(push_interval, speed), seed=seed, m1=m1, known=tuple(known or ()), start_ns=_start(start),
+        at_end=at_end, heartbeat_s=parse_duration(heartbeat, "--heartbeat"), market_hours=market_hours,
         spread_points=spread_points, spread_in_price=spread_unit == "price",
-        close_code=None if close_code == 1006 else close_code, faults=tuple(fault), journal=journal,
-        log=None if quiet else lambda text: env.say(f"simulator: {text}"),
+        close_code=None if close_code == NO_CLOSE_FRAME else close_code, faults=tuple(fault or ()), journal=journal,
+        log=None if quiet else lambda text: here.say(f"{provider}: {text}"),
     )
-    return _run(env, options, parse_duration(duration, "--duration") if duration else None)
+    return _run(here, options, parse_duration(duration, "--duration") if duration else None)
 
 
-def _run(env: Environment, options: SimulatorOptions, duration_s: float | None) -> int:
+def _run(here: Environment, options: SimulatorOptions, duration_s: float | None) -> int:
     """Serve until a signal, the end of the time, or a failure."""
     from tickstream.cli.signals import Signals
     from tickstream.simulator.server import Simulator
@@ -112,9 +161,9 @@ def _run(env: Environment, options: SimulatorOptions, duration_s: float | None) 
     done = threading.Event()
     with Signals(done.set, lambda: None) as signals:
         with simulator:
-            env.print(simulator.url)
+            here.print(simulator.url)
             if simulator.ca_file is not None and not options.tls_cert:
-                env.say(f"simulator: for clients: --ca-file {simulator.ca_file}")
+                here.say(f"For clients: --ca-file {simulator.ca_file}")
             simulator.on_failure(done.set)
             done.wait(duration_s)
         if simulator.failure is not None:
@@ -148,8 +197,10 @@ def _speed(push_interval: str | None, speed: str | None) -> float:
 
 
 def _quota(text: str) -> Quota:
-    if text == "plan" or text == "unlimited":  # noqa: PLR1714 - so that mypy sees the literals
-        return text
+    if text == "plan":
+        return "plan"
+    if text == "unlimited":
+        return "unlimited"
     if not (text.isascii() and text.isdigit()):
         raise UsageError(f"--quota: {text[:40]!r} is no number of credits.", hint="Write 10000, unlimited or plan.")
     return int(text)
@@ -166,8 +217,8 @@ def _start(text: str | None) -> int | None:
         raise UsageError(f"--start: {error}.", hint="Write 2026-06-24T14:00:00Z.") from None
 
 
-def _print_faults(env: Environment) -> None:
+def _print_faults(here: Environment) -> None:
     from tickstream.simulator.faults import FAULTS
 
     for fault in FAULTS.values():
-        env.print(f"{fault.name:<20} {fault.when:<10} {fault.description}")
+        here.print(f"{fault.name:<20} {fault.when:<10} {fault.description}")

@@ -188,7 +188,7 @@ class Connection:
                 conversation.tick(now)
                 self._fill(conversation, now)
                 if conversation.ending is not None:
-                    return self._finish(conversation.ending, selector)
+                    return self._finish(conversation.ending, conversation, selector)
                 blocked = not (self._trickle(now) if conversation.slow else self._send())
                 if conversation.deaf:
                     return self._play_dead(selector)
@@ -295,11 +295,15 @@ class Connection:
 
     # The end.
 
-    def _finish(self, ending: Ending, selector: selectors.BaseSelector) -> str:
+    def _finish(self, ending: Ending, conversation: Conversation, selector: selectors.BaseSelector) -> str:
         """Send what is queued, say goodbye, and wait a moment for the client to do so too."""
         if ending.reset:
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             return "reset by us"
+        if conversation.slow:
+            return "dropped by us, in the middle of a frame"
+        if self._peer_closed:
+            self._outbox.discard()
         if ending.code is not None:
             self._outbox.put(Raw(encode_frame(CLOSE, encode_close(ending.code, ending.reason))))
         if not self._flush(selector):

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from tickstream.errors import UsageError
+from tickstream.suggestions import did_you_mean, shown
 
 Moment = Literal["connect", "auth", "subscribe", "every", "seconds", "pushes"]
 
@@ -133,11 +134,12 @@ def parse_fault(text: str) -> Fault:
     """The fault that is meant. Raises UsageError."""
     match = _WORDS.fullmatch(text.strip())
     if match is None:
-        raise UsageError(f"--fault: cannot read {text[:40]!r}.", hint=_GRAMMAR)
+        raise UsageError(f"--fault: cannot read {shown(text)}.", hint=_GRAMMAR)
     kind = FAULTS.get(match["name"])
     if kind is None:
-        raise UsageError(f"--fault: there is no fault {match['name'][:40]!r}.",
-                         hint="`tickstream simulate --list-faults` prints all of them.")
+        near = did_you_mean(match["name"], FAULTS)
+        raise UsageError(f"--fault: there is no fault {shown(match['name'])}.",
+                         hint=f"{near} `tickstream simulate --list-faults` prints all of them.".strip())
     connections = int(match["connections"]) if match["connections"] else None
     if match["seconds"]:
         fault = Fault(kind, "seconds", float(match["seconds"]), connections)

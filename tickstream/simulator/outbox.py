@@ -52,6 +52,11 @@ class Outbox:
                 done.append(self._ends.popleft()[1])
             self._sent(done)
 
+    def discard(self) -> None:
+        """Forget what waits, but for what may be half sent."""
+        self._items.clear()
+        self.size = len(self._data) - self._taken
+
     def _gather(self) -> bytes:
         """Whole items, a boxful at the most; of an endless one, its next chunk."""
         parts: list[bytes] = []
