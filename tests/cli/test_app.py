@@ -10,6 +10,7 @@ import threading
 
 import pytest
 import typer
+from typer import _completion_classes
 
 from tests.cli.command import run
 from tests.cli.test_environment import Broken, made
@@ -202,10 +203,11 @@ class TestHelp:
 
 
 class TestCompletion:
-    def asked(self, words: str, monkeypatch, capsys) -> tuple[int, list[str]]:
-        from typer import _completion_classes
-
+    @pytest.fixture(autouse=True)
+    def _restore_typer(self, monkeypatch):
         monkeypatch.setattr(_completion_classes, "_sanitize_help_text", _completion_classes._sanitize_help_text)
+
+    def asked(self, words: str, monkeypatch, capsys) -> tuple[int, list[str]]:
         monkeypatch.setenv("_TICKSTREAM_COMPLETE", "complete_bash")
         monkeypatch.setenv("COMP_WORDS", words)
         monkeypatch.setenv("COMP_CWORD", str(len(words.split(" ")) - 1))
