@@ -76,7 +76,8 @@ def _words(args: Iterable[str], files: Iterable[Path], stdin: BinaryIO | None) -
             with path.open("rb") as file:
                 yield from _read(file, str(path))
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-            raise UsageError(f"cannot read symbols from {shown(str(path))}: {getattr(error, 'strerror', error)}") from error
+            reason = getattr(error, "strerror", error)
+            raise UsageError(f"cannot read symbols from {shown(str(path))}: {reason}") from error
 
 
 def _read(file: BinaryIO | None, name: str) -> Iterator[tuple[str, str]]:
