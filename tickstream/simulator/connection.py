@@ -269,7 +269,11 @@ class Connection:
         self, selector: selectors.BaseSelector, conversation: Conversation, blocked: bool, now: float
     ) -> bytes | None:
         """Sleep until there is something to do. Returns bytes of the client, None without any, b"" at end of file."""
-        selector.modify(self._sock, selectors.EVENT_READ | (selectors.EVENT_WRITE if blocked else 0))
+        if blocked:
+            choked = self._outbox.choked
+            selector.modify(self._sock, selectors.EVENT_WRITE | (0 if choked else selectors.EVENT_READ))
+        else:
+            selector.modify(self._sock, selectors.EVENT_READ)
         deadline = conversation.next_deadline()
         timeout = None if deadline is None else max(0.0, deadline - now)
         if conversation.slow:

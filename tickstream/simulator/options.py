@@ -9,6 +9,8 @@ from typing import Literal
 
 from tickstream.errors import UsageError
 from tickstream.simulator.accounts import PLANS
+from tickstream.simulator.market import SYMBOL
+from tickstream.suggestions import shown
 
 AtEnd = Literal["idle", "close", "loop"]
 MarketHours = Literal["follow", "ignore"]
@@ -76,12 +78,15 @@ class SimulatorOptions:
 
     def __post_init__(self) -> None:
         if self.plan not in PLANS:
-            raise UsageError(f"There is no plan {self.plan!r}", hint=f"Plans: {', '.join(PLANS)}.")
+            raise UsageError(f"There is no plan {shown(self.plan)}", hint=f"Plans: {', '.join(PLANS)}.")
         if not self.public and self.host not in LOOPBACK:
             raise UsageError(
                 f"{self.host} can be reached by other machines, and the simulator checks nobody",
                 hint="Use 127.0.0.1, or add --public when that is what you want.",
             )
+        for symbol in self.known:
+            if SYMBOL.fullmatch(symbol) is None:
+                raise UsageError(f"{shown(symbol)} is no symbol", hint="Symbols are 1 to 20 of A-Z, 0-9 and the point.")
         seconds = {"heartbeat": self.heartbeat_s, "auth deadline": self.auth_deadline_s}
         for name, value in {"speed": self.speed, **seconds}.items():
             if not value > 0:

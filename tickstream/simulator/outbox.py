@@ -30,6 +30,11 @@ class Outbox:
         """True when nothing more should be put in for now."""
         return self.size >= FULL
 
+    @property
+    def choked(self) -> bool:
+        """True when so much waits that the client should not be listened to: its pings would fill our memory."""
+        return self.size >= 4 * FULL
+
     def put(self, item: Outgoing) -> None:
         """Append an item."""
         ready = Raw(encode_frame(TEXT, item.payload)) if isinstance(item, Message) else item

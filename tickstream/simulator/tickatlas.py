@@ -8,7 +8,7 @@ convention of ours and marked so: additive subscriptions, `unsubscribed`, the co
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import accumulate
 
 import msgspec
@@ -120,15 +120,32 @@ def quote(candle: Candle, spread_in_price: bool = False) -> bytes:
     """The `quote` message of a candle. The spread is in points, or in price units."""
     spread = decimal_text(candle.spread_points, candle.decimals) if spread_in_price else candle.spread_points
     return (
-        f'{{"type":"quote","data":{{"symbol":"{candle.symbol}","time":"{rfc3339(candle.open_ns)[:19]}Z",'
+        f'{{"type":"quote","data":{{"symbol":"{candle.symbol}","time":"{time_text(candle.open_ns)}",'
         f'"open":{candle.open},"high":{candle.high},"low":{candle.low},"close":{candle.close},'
         f'"bid":{candle.bid},"ask":{candle.ask},"spread":{spread},"volume":{candle.volume}}}}}'
     ).encode()
 
 
+def time_text(ns: int) -> str:
+    """UTC, to the second: 2026-06-24T14:54:00Z."""
+    day, second = divmod(ns // 1_000_000_000, 86_400)
+    return _day_text(day) + _CLOCK_TEXTS[second // 60] if not second % 60 else rfc3339(ns)[:19] + "Z"
+
+
+@lru_cache(maxsize=64)
+def _day_text(day: int) -> str:
+    return rfc3339(day * DAY_NS)[:11]
+
+
+_CLOCK_TEXTS = tuple(f"{minute // 60:02d}:{minute % 60:02d}:00Z" for minute in range(1440))
+_HEADERS = tuple(encode_frame(TEXT, bytes(length))[:-length or None] for length in range(1024))
+"""Frame headers by length of the payload: looking one up is a third of the work of making one."""
+
+
 def push(candle: Candle, spread_in_price: bool = False) -> Push:
     """The push of a candle."""
-    return Push(candle, encode_frame(TEXT, quote(candle, spread_in_price)))
+    payload = quote(candle, spread_in_price)
+    return Push(candle, _HEADERS[len(payload)] + payload)
 
 
 def message(kind: str, **fields: object) -> bytes:
