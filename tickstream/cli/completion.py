@@ -76,6 +76,14 @@ def providers(incomplete: str) -> list[str]:
     return [name for name in names() if name.startswith(incomplete)]
 
 
+def fields(incomplete: str) -> list[str]:
+    """Names of fields, after the last comma of a list."""
+    from tickstream.sinks.fields import valid_fields
+
+    done, comma, last = incomplete.rpartition(",")
+    return [f"{done}{comma}{name}" for name in valid_fields() if name.startswith(last)]
+
+
 def _starting(incomplete: str, offers: Iterable[tuple[str, str]]) -> Offer:
     return [offer for offer in offers if offer[0].startswith(incomplete)]
 

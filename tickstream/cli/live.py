@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 DEMO_KEY = "demo"
 DEMO_SYMBOLS = ("EURUSD", "GBPUSD", "USDJPY", "XAUUSD", "BTCUSD")
+DEMO_PLAN = "pro"
 DEMO_SPEED = 60.0
 """One market minute a second."""
 
@@ -182,7 +183,7 @@ def demo_server() -> Iterator[Simulator]:
     from tickstream.simulator.options import SimulatorOptions
     from tickstream.simulator.server import Simulator
 
-    with Simulator(SimulatorOptions(speed=DEMO_SPEED, plan="pro", keys=(DEMO_KEY,))) as server:
+    with Simulator(SimulatorOptions(speed=DEMO_SPEED, plan=DEMO_PLAN, keys=(DEMO_KEY,))) as server:
         yield server
 
 
@@ -213,7 +214,8 @@ def _build(
     if options.demo:
         preface.append(f"DEMO: made-up prices from a simulator on this machine ({url}), one candle a second.")
     if rates:
-        plan = rates.plan(str(own.plan.value)) if own.plan else None
+        named = DEMO_PLAN if options.demo else own.plan and str(own.plan.value)
+        plan = rates.plan(named) if named else None
         preface.append(preflight(len(symbols), plan, rates, options.duration_s))
     redact = key.redact if key else _unchanged
     return LiveFeed(spec, symbols, queue, supervisor, gaps, status, tuple(preface), redact)

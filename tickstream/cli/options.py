@@ -3,67 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from tickstream.cli import completion
 from tickstream.config import ON_FULL, OUTPUTS, TIMES
-
-STREAM = "Stream"
-BOUNDS = "Bounds"
-OUTPUT = "Output"
-CONNECTION = "Connection"
-TALK = "Talk"
-
-
-def among(*values: str) -> Any:
-    """Completion of a fixed list of values."""
-
-    def complete(incomplete: str) -> list[str]:
-        return [value for value in values if value.startswith(incomplete)]
-
-    return complete
-
-
-def complete_symbols(incomplete: str) -> list[str]:
-    """Common symbols of the default provider, and the user's watchlists."""
-    from tickstream import config, providers
-
-    try:
-        lists = [f"@{name}" for name in config.load(_environ()).watchlists]
-    except Exception:  # noqa: BLE001 - completion never complains
-        lists = []
-    known = [*lists, *providers.load("tickatlas").common_symbols]
-    return [value for value in known if value.startswith(incomplete) or value.startswith(incomplete.upper())]
-
-
-def complete_fields(incomplete: str) -> list[str]:
-    """Field names, after the last comma."""
-    from tickstream.sinks.fields import valid_fields
-
-    done, comma, last = incomplete.rpartition(",")
-    return [f"{done}{comma}{name}" for name in valid_fields() if name.startswith(last)]
-
-
-def complete_providers(incomplete: str) -> list[str]:
-    """Names of providers."""
-    from tickstream import providers
-
-    return [name for name in providers.names() if name.startswith(incomplete)]
-
-
-def _environ() -> Any:
-    import os
-
-    return os.environ
-
 
 Symbols = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[SYMBOL|@LIST|-]...",
         help="Symbols in the provider's form, @name for a watchlist of the config, - to read them from stdin.",
-        autocompletion=complete_symbols,
+        autocompletion=completion.symbols,
         show_default=False,
     ),
 ]
@@ -75,7 +27,7 @@ SymbolsFile = Annotated[
 ]
 Provider = Annotated[
     str | None,
-    typer.Option("--provider", "-p", metavar="NAME", help="Whom to connect to.", autocompletion=complete_providers,
+    typer.Option("--provider", "-p", metavar="NAME", help="Whom to connect to.", autocompletion=completion.providers,
                  show_default=False),
 ]  # fmt: skip
 Demo = Annotated[bool, typer.Option("--demo", help="No key, no network: a simulator on this machine, labelled DEMO.")]
@@ -121,7 +73,7 @@ ExitOnQuota = Annotated[bool, typer.Option("--exit-on-quota", help="End when the
 OnFull = Annotated[
     str | None,
     typer.Option("--on-full", metavar="|".join(ON_FULL), help="When the reader of the output is slow.",
-                 autocompletion=among(*ON_FULL), show_default="block"),
+                 autocompletion=completion.one_of(ON_FULL), show_default="block"),
 ]  # fmt: skip
 MaxMessage = Annotated[
     int, typer.Option("--max-message", metavar="BYTES", min=1024, help="Close on messages larger than this.")
@@ -129,7 +81,7 @@ MaxMessage = Annotated[
 Output = Annotated[
     str | None,
     typer.Option("--output", "-o", metavar="|".join(OUTPUTS), help="auto: a table on a terminal, JSON lines in a pipe.",
-                 autocompletion=among(*OUTPUTS), show_default="auto"),
+                 autocompletion=completion.one_of(OUTPUTS), show_default="auto"),
 ]  # fmt: skip
 Fields = Annotated[
     str | None,
@@ -137,14 +89,14 @@ Fields = Annotated[
         "--fields",
         metavar="A,B,C",
         help="Pick and order the fields.",
-        autocompletion=complete_fields,
+        autocompletion=completion.fields,
         show_default=False,
     ),
 ]
 Time = Annotated[
     str | None,
-    typer.Option("--time", metavar="|".join(TIMES), help="How times are written as data.", autocompletion=among(*TIMES),
-                 show_default="iso"),
+    typer.Option("--time", metavar="|".join(TIMES), help="How times are written as data.",
+                 autocompletion=completion.one_of(TIMES), show_default="iso"),
 ]  # fmt: skip
 Tz = Annotated[
     str | None,
@@ -186,6 +138,9 @@ Verbose = Annotated[
 LogFormat = Annotated[
     str,
     typer.Option(
-        "--log-format", metavar="text|json", help="How stderr is written.", autocompletion=among("text", "json")
+        "--log-format",
+        metavar="text|json",
+        help="How stderr is written.",
+        autocompletion=completion.one_of(("text", "json")),
     ),
 ]

@@ -117,17 +117,21 @@ def _account(event: Account) -> str:
 
 def _summary(event: Summary) -> str:
     parts = [
-        f"{event.events:,} events in {event.duration_s:.1f} s",
-        f"{event.gaps} gaps" + (f" ({event.missed} missed)" if event.missed else ""),
+        f"{_counted(event.events, 'event')} in {event.duration_s:.1f} s",
+        _counted(event.gaps, "gap") + (f" ({event.missed} missed)" if event.missed else ""),
         f"{event.dropped:,} dropped",
-        f"{event.quarantined} bad messages",
-        f"{event.reconnects} reconnects",
+        _counted(event.quarantined, "bad message"),
+        _counted(event.reconnects, "reconnect"),
     ]
     if event.refused:
         parts.append(f"refused: {', '.join(event.refused)}")
     if event.credits_used is not None:
         parts.append(f"{event.credits_used:,} credits used" + _left(event.credits_remaining))
     return "summary: " + ", ".join(parts)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def _left(remaining: int | None) -> str:

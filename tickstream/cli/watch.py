@@ -66,14 +66,13 @@ def watch(  # noqa: PLR0913, PLR0917 - one parameter for each option
     What happens to the stream (sessions, gaps, notices) is said on stderr, or in the data with --events.
     `tickstream exit-codes` lists how a run can end.
     """
-    from tickstream import config
     from tickstream.cli.live import FeedOptions, live_feed
     from tickstream.cli.outputs import OutputOptions
     from tickstream.cli.run import Bounds
     from tickstream.session.retry import RetryOptions
 
     env = environment()
-    settings = config.load(env.env)
+    settings = env.config()
     duration_s = _shorter(env, duration, until, tz or settings.text("tz"))
     if log_format not in ("text", "json"):
         raise UsageError(f"--log-format: {log_format[:20]!r} is neither text nor json.")
