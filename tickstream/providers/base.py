@@ -19,11 +19,14 @@ from tickstream.errors import ProviderError, SymbolRefused, TickstreamError
 from tickstream.events import Account, Event, Notice, Quarantined
 from tickstream.keys import Secret
 from tickstream.subscriptions import Channel, Subscription
-from tickstream.timestamps import Timestamp
+from tickstream.timestamps import NS_PER_SECOND, Timestamp
 
 QUARANTINE_BYTES = 4096
 QUARANTINE_AT_ONCE = 100
 """Kept until taken; beyond that bad messages are only counted."""
+NOTICES_PER_MINUTE = 10
+LONGEST_FORM = 12
+"""No form of a key (see keys.Secret.forms) has more bytes than this for each of its characters."""
 
 
 class Phase(Enum):
@@ -32,6 +35,21 @@ class Phase(Enum):
     AUTH = "auth"
     SUBSCRIBE = "subscribe"
     LIVE = "live"
+
+
+class NoticeLimit:
+    """At most ten notices a minute about the same trouble: a flood of them helps nobody."""
+
+    def __init__(self) -> None:
+        self._minute = float("-inf")
+        self._count = 0
+
+    def allows(self, now: float) -> bool:
+        """True if one more may be shown; counts it. `now` in seconds."""
+        if not 0 <= now - self._minute < 60:
+            self._minute, self._count = now, 0
+        self._count += 1
+        return self._count <= NOTICES_PER_MINUTE
 
 
 class ConnectRequest(msgspec.Struct, frozen=True):
@@ -110,7 +128,7 @@ class Feed(msgspec.Struct, frozen=True):
 
     def share_of(self, limit: int) -> int:
         """How many of the first `limit` symbols of the whole run belong to this connection (symbols go round robin)."""
-        return len(range(self.shard, limit, self.shards))
+        return max(0, -(-(limit - self.shard) // self.shards))
 
 
 class FeedProtocol(ABC):
@@ -132,6 +150,7 @@ class FeedProtocol(ABC):
         self.asked: frozenset[str] = frozenset()
         """Symbols asked for and not refused: data for any other is no data of ours."""
         self._last_error: tuple[str, str] | None = None
+        self._reports = NoticeLimit()
         self._outgoing: list[bytes] = []
         self._events: list[Event] = []
         self._payloads: list[bytes] = []
@@ -161,6 +180,11 @@ class FeedProtocol(ABC):
     def next_deadline(self) -> float | None:
         """Monotonic time at which `tick` or `frames_to_send` has something to do; None: nothing planned."""
         return None
+
+    @property
+    def has_events(self) -> bool:
+        """True when `take_events` would give some."""
+        return bool(self._events)
 
     def closed(self, code: int | None, reason: str) -> TickstreamError | None:  # noqa: ARG002 - for those whose codes mean something
         """The provider's meaning of the end of a connection, or None: the session then does as RFC 6455 says.
@@ -210,7 +234,7 @@ class FeedProtocol(ABC):
         Raises SymbolRefused when none is left.
         """
         wanted = tuple(s for s in self.feed.subscription.symbols if s not in self.feed.refused)
-        allowed = wanted if limit is None else wanted[: max(0, self.feed.share_of(limit))]
+        allowed = wanted if limit is None else wanted[: self.feed.share_of(limit)]
         if len(allowed) < len(wanted):
             self.refuse(ts, "symbol_limit", f"over the limit of {limit} symbols of this plan", wanted[len(allowed) :])
         if not allowed:
@@ -241,7 +265,8 @@ class FeedProtocol(ABC):
         """Data that was not asked for is counted and left out; the first is reported."""
         self.counters.unrequested += 1
         if self.counters.unrequested == 1:
-            self.notice(ts, "unrequested_symbol", f"data for {symbol[:40]!r}, not asked for; counted and left out")
+            name = self.redact(symbol)[:40]
+            self.notice(ts, "unrequested_symbol", f"data for {name!r}, not asked for; counted and left out")
 
     def report(self, ts: Timestamp, code: str, message: str) -> None:
         """The provider reports an error. Raises what it stands for; where the conversation goes on, it is a notice."""
@@ -249,7 +274,8 @@ class FeedProtocol(ABC):
         error = self.error_for(code, message)
         if error is not None:
             raise error
-        self.notice(ts, code, self.words_for(code, message))
+        if self._reports.allows(ts / NS_PER_SECOND):
+            self.notice(ts, code, self.words_for(code, message))
 
     def refuse(self, ts: Timestamp, code: str, why: str, symbols: tuple[str, ...]) -> None:
         """These symbols will not come: said once, and never asked for again."""
@@ -284,7 +310,16 @@ class FeedProtocol(ABC):
         """Set a message aside: counted always, its first 4 KiB kept until taken."""
         self.counters.quarantined += 1
         if len(self._quarantined) < QUARANTINE_AT_ONCE:
-            kept = (
-                self.feed.key.redact_bytes(payload[:QUARANTINE_BYTES]) if self.feed.key else payload[:QUARANTINE_BYTES]
-            )
-            self._quarantined.append(Quarantined(kept, self.redact(reason)[:200]))
+            self._quarantined.append(Quarantined(self._beginning(payload), self.redact(reason)[:200]))
+
+    def _beginning(self, payload: bytes) -> bytes:
+        """The first 4 KiB without our key, and without the beginning of a key that the cut would leave behind."""
+        key = self.feed.key
+        if key is None:
+            return payload[:QUARANTINE_BYTES]
+        longest = LONGEST_FORM * len(key.reveal())
+        seen = payload[: QUARANTINE_BYTES + longest]
+        redacted = key.redact_bytes(seen)
+        if len(seen) < len(payload):
+            redacted = redacted[:-longest]
+        return redacted[:QUARANTINE_BYTES]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from operator import itemgetter
 from typing import Any, ClassVar, Generic, TypeVar, get_args
 
 import msgspec
@@ -14,6 +15,11 @@ UNDECODABLE = (msgspec.MsgspecError, RecursionError, ValueError)
 """What decoding may raise on bytes from the wire: never anything else."""
 
 UNKNOWN_TYPES_SHOWN = 20
+LONGEST_MESSAGE = 256 * 1024
+"""Bytes. Decoding makes many times as much memory of a message as it has bytes, so a longer one is set aside unread."""
+_BOM = b"\xef\xbb\xbf"
+_ends = itemgetter(0, -1)
+_BRACES = {(ord("{"), ord("}"))}
 
 Message = TypeVar("Message")
 
@@ -22,7 +28,7 @@ class UnknownType(ValueError):
     """A well-formed message of a type that this version does not know. `kind` is the provider's word."""
 
     def __init__(self, kind: str) -> None:
-        super().__init__(f"unknown message type {kind[:60]!r}")
+        super().__init__("unknown message type")
         self.kind = kind
 
 
@@ -39,12 +45,15 @@ class MessageDecoder(Generic[Message]):
     def batch(self, payloads: list[bytes]) -> list[Message] | None:
         """One message for each payload, or None: then look at each with `one`.
 
-        Payloads are joined by newlines and decoded in one call. As many messages as payloads came out only if each
-        payload is one message: a JSON value cannot span `}` newline `{`.
+        Payloads are joined by newlines and decoded in one call. A JSON value cannot span `}` newline `{`, so each
+        payload between braces holds whole messages, and as many messages as payloads means one in each.
         """
+        joined = b"\n".join(payloads)
         try:
-            messages = self._decoder.decode_lines(b"\n".join(payloads))
-        except UNDECODABLE:
+            if len(joined) > LONGEST_MESSAGE or set(map(_ends, payloads)) != _BRACES:
+                return None
+            messages = self._decoder.decode_lines(joined)
+        except (*UNDECODABLE, IndexError):  # an empty payload has no ends
             return None
         return messages if len(messages) == len(payloads) else None
 
@@ -66,13 +75,16 @@ class MessageDecoder(Generic[Message]):
         return str(getattr(self._tag.decode(payload), self._tag_field))
 
     def parts(self, payload: bytes) -> list[bytes]:
-        """The messages of an array of messages; a single message is itself. Raises one of UNDECODABLE."""
+        """The messages of an array of messages; a single message is itself, but for a byte order mark.
+
+        Raises one of UNDECODABLE.
+        """
+        if len(payload) > LONGEST_MESSAGE:
+            raise ValueError(f"a message of {len(payload)} bytes; {LONGEST_MESSAGE} are allowed")
+        payload = payload.removeprefix(_BOM)
         if payload.lstrip()[:1] != b"[":
             return [payload]
-        parts = [bytes(part) for part in self._array.decode(payload)]
-        if any(part[:1] != b"{" for part in parts):
-            raise ValueError("an array of something else than messages")
-        return parts
+        return [bytes(part) for part in self._array.decode(payload)]
 
 
 class JsonFeed(FeedProtocol, Generic[Message]):
@@ -105,7 +117,13 @@ class JsonFeed(FeedProtocol, Generic[Message]):
                 self._receive_one(payload, ts_recv, now)
         elif not self.on_batch(messages, payloads, ts_recv):
             for message, payload in zip(messages, payloads, strict=True):
-                self.on_message(message, payload, ts_recv, now)
+                self._take(message, payload, ts_recv, now)
+
+    def _take(self, message: Message, payload: bytes, ts_recv: Timestamp, now: float) -> None:
+        try:
+            self.on_message(message, payload, ts_recv, now)
+        except ValueError as reason:
+            self.quarantine(payload, str(reason))
 
     def _receive_one(self, payload: bytes, ts_recv: Timestamp, now: float) -> None:
         """A message, or an array of them, that may be anything."""
@@ -114,17 +132,18 @@ class JsonFeed(FeedProtocol, Generic[Message]):
         except UNDECODABLE as reason:
             self.quarantine(payload, str(reason))
             return
+        self.counters.messages += len(parts) - 1
         for part in parts:
             try:
                 message = self.decoder.one(part)
             except UnknownType as unknown:
-                self._unknown(unknown, ts_recv)
+                self._unknown(unknown.kind, ts_recv)
             except msgspec.ValidationError as reason:
                 self._misfit(part, str(reason), ts_recv)
             except UNDECODABLE as reason:
                 self.quarantine(part, str(reason))
             else:
-                self.on_message(message, part, ts_recv, now)
+                self._take(message, part, ts_recv, now)
 
     def _misfit(self, payload: bytes, reason: str, ts_recv: Timestamp) -> None:
         try:
@@ -134,8 +153,9 @@ class JsonFeed(FeedProtocol, Generic[Message]):
         else:
             self.on_misfit(kind, payload, reason, ts_recv)
 
-    def _unknown(self, unknown: UnknownType, ts_recv: Timestamp) -> None:
+    def _unknown(self, kind: str, ts_recv: Timestamp) -> None:
         self.counters.unknown += 1
-        if unknown.kind not in self._unknown_types and len(self._unknown_types) < UNKNOWN_TYPES_SHOWN:
-            self._unknown_types.add(unknown.kind)
-            self.notice(ts_recv, "unknown_type", f"{unknown}; counted, not shown again")
+        kind = self.redact(kind)[:60]
+        if kind not in self._unknown_types and len(self._unknown_types) < UNKNOWN_TYPES_SHOWN:
+            self._unknown_types.add(kind)
+            self.notice(ts_recv, "unknown_type", f"a message of the unknown type {kind!r}; counted, not shown again")

@@ -28,8 +28,9 @@ MUTE_AFTER_S = 90.0
 """Three missed heartbeats of 30 s: whatever answers our pings is not the feed any more (convention)."""
 RESUBSCRIBE_AFTER_RESET_S = 60.0
 """After 00:00 UTC quotes come back by themselves; a feed that is still silent then is subscribed again (convention)."""
+LARGEST_COUNT = 2**53
+"""Credits or symbols; also what every reader of JSON can hold."""
 DAY_NS = 86_400 * NS_PER_SECOND
-
 
 _REPORT = "Please report it, with the output of `tickstream doctor -o json`."
 
@@ -58,11 +59,14 @@ class _Pong(msgspec.Struct, gc=False, tag="pong"):
     pass
 
 
+_NULL = msgspec.Raw(b"null")
+
+
 class _Authenticated(msgspec.Struct, tag="authenticated"):
     plan: str | None = None
-    max_symbols: int | None = None
-    credits_per_push: int | None = None
-    daily_quota_remaining: int | None = None
+    max_symbols: msgspec.Raw = _NULL
+    credits_per_push: msgspec.Raw = _NULL
+    daily_quota_remaining: msgspec.Raw = _NULL
 
 
 class _Subscribed(msgspec.Struct, tag="subscribed"):
@@ -76,9 +80,6 @@ class _Unsubscribed(msgspec.Struct, tag="unsubscribed"):
 class _Error(msgspec.Struct, tag="error"):
     code: str
     message: str = ""
-
-
-_NULL = msgspec.Raw(b"null")
 
 
 class _LooseCandle(msgspec.Struct):
@@ -115,6 +116,8 @@ class TickAtlasProtocol(JsonFeed[_Message]):
         self._reply_due: float | None = None
         self._last_message: float | None = None
         self._resubscribe_at: float | None = None
+        self._quota_message: str | None = None
+        """Of a `quota_exceeded` in the batch at hand."""
         self._times: dict[str, Timestamp] = {}
 
     # --- what we say -------------------------------------------------------------------------------------------
@@ -136,9 +139,12 @@ class TickAtlasProtocol(JsonFeed[_Message]):
     # --- what we hear ------------------------------------------------------------------------------------------
 
     def receive(self, payloads: list[bytes], ts_recv: Timestamp, now: float) -> None:
-        """Any message is a sign of life."""
+        """Any message is a sign of life. What comes together with `quota_exceeded` was sent before quotes stopped."""
         self._last_message = now
         super().receive(payloads, ts_recv, now)
+        if self._quota_message is not None:
+            self._pause(self._quota_message, ts_recv, now)
+            self._quota_message = None
 
     def on_batch(self, messages: list[_Message], payloads: list[bytes], ts_recv: Timestamp) -> bool:
         """The usual batch: nothing but quotes."""
@@ -185,13 +191,16 @@ class TickAtlasProtocol(JsonFeed[_Message]):
                     self._receive_quote(payload, ts_recv)
             case _Authenticated():
                 self._authenticated(message, ts_recv, now)
-            case _Subscribed():
+            case _Subscribed() if self.phase is not Phase.AUTH:
                 self._reply_due = None
                 self.confirm(ts_recv, frozenset(message.symbols))
-            case _Unsubscribed():
-                self.active = tuple(s for s in self.active if s not in message.symbols)
+            case _Unsubscribed() if not self.asked.isdisjoint(message.symbols):
+                # We never ask for it, so the provider ends these of its own accord (convention).
+                self.confirm(ts_recv, self.asked.difference(message.symbols))
+            case _Error() if message.code == "quota_exceeded":
+                self._quota_message = message.message
             case _Error():
-                self._error(message, ts_recv, now)
+                self.report(ts_recv, message.code, message.message)
 
     def on_misfit(self, kind: str, payload: bytes, reason: str, ts_recv: Timestamp) -> None:
         """A quote may come in a looser form than usual."""
@@ -201,15 +210,16 @@ class TickAtlasProtocol(JsonFeed[_Message]):
             self.quarantine(payload, reason)
 
     def _receive_quote(self, payload: bytes, ts_recv: Timestamp) -> None:
-        """One quote, looked at field by field."""
+        """One quote, looked at field by field. It is charged whatever we make of it."""
         try:
             candle = _loose_quote.decode(payload).data
-            if candle.symbol not in self.asked:
-                return self.unrequested(ts_recv, candle.symbol)
-            bar = _bar(candle, ts_recv)
+            bar = _bar(candle, ts_recv) if candle.symbol in self.asked else None
         except UNDECODABLE as reason:
-            self.counters.pushes += 1  # charged all the same
+            self.counters.pushes += 1
             return self.quarantine(payload, str(reason))
+        if bar is None:
+            self.counters.pushes += 1
+            return self.unrequested(ts_recv, candle.symbol)
         self._events.append(bar)
         self._payloads.append(payload)
         self._data_flows(1)
@@ -232,24 +242,25 @@ class TickAtlasProtocol(JsonFeed[_Message]):
         self.account = Account(
             NAME,
             ts_recv,
-            message.plan and self.redact(message.plan),
-            message.max_symbols,
-            message.credits_per_push,
-            message.daily_quota_remaining,
+            message.plan and self.redact(message.plan)[:60],
+            _count(message.max_symbols),
+            _count(message.credits_per_push),
+            _count(message.daily_quota_remaining, if_negative=0),  # overdrawn
         )
         self._events.append(self.account)
-        symbols = self.choose(ts_recv, message.max_symbols)
+        symbols = self.choose(ts_recv, self.account.max_symbols)
         self._send({"action": "subscribe", "symbols": list(symbols)})
         self._reply_due = now + REPLY_TIMEOUT_S
 
-    def _error(self, message: _Error, ts_recv: Timestamp, now: float) -> None:
-        if message.code != "quota_exceeded":
-            self.report(ts_recv, message.code, message.message)
-        elif not self.paused:
-            self.paused = True
-            until_midnight_ns = DAY_NS - ts_recv % DAY_NS
-            self._resubscribe_at = now + until_midnight_ns / NS_PER_SECOND + RESUBSCRIBE_AFTER_RESET_S
-            self.notice(ts_recv, message.code, self.words_for(message.code, message.message))
+    def _pause(self, message: str, ts_recv: Timestamp, now: float) -> None:
+        """Quotes stop until 00:00 UTC. The message may come once, or in place of each quote withheld."""
+        if self.paused:
+            return
+        self.paused = True
+        self._last_error = ("quota_exceeded", message)
+        until_midnight_ns = DAY_NS - ts_recv % DAY_NS
+        self._resubscribe_at = now + until_midnight_ns / NS_PER_SECOND + RESUBSCRIBE_AFTER_RESET_S
+        self.notice(ts_recv, "quota_exceeded", self.words_for("quota_exceeded", message))
 
     # --- time --------------------------------------------------------------------------------------------------
 
@@ -274,6 +285,7 @@ class TickAtlasProtocol(JsonFeed[_Message]):
                 self.notice(ts, "no_ack", f"no confirmation within {REPLY_TIMEOUT_S:.0f} s; waiting for data")
         if self._resubscribe_at is not None and now >= self._resubscribe_at:
             self._resubscribe_at = None
+            self.paused = False  # from here on silence is a fault again
             self._send({"action": "subscribe", "symbols": list(self.active)})
         if self._last_message is not None and now >= self._last_message + MUTE_AFTER_S:
             raise SessionStale(f"TickAtlas sent neither data nor a heartbeat for {MUTE_AFTER_S:.0f} s.")
@@ -298,14 +310,25 @@ def _required(value: numbers.Number | None) -> numbers.Number:
 
 
 def _time(raw: msgspec.Raw) -> Timestamp:
-    """ISO 8601 text, or an epoch in seconds, or in milliseconds from 10^12 on (convention)."""
-    value = msgspec.json.decode(raw)
-    if isinstance(value, str):
-        return parse_rfc3339(value)
+    """ISO 8601 text, or an epoch in seconds, or in milliseconds from 10^12 on (convention), perhaps in a string."""
     text = bytes(raw).decode()
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"not a time: {text[:40]}")  # noqa: TRY004 - a malformed message, not a caller's mistake
-    return from_epoch(text, 1_000_000 if value >= 1e12 else NS_PER_SECOND)
+    if text[0] == '"':
+        text = str(msgspec.json.decode(raw)).strip()
+        if not text.replace(".", "", 1).isdigit():
+            return parse_rfc3339(text)
+    return from_epoch(text, 1_000_000 if len(text.partition(".")[0]) > 12 else NS_PER_SECOND)
+
+
+def _count(raw: msgspec.Raw, if_negative: int | None = None) -> int | None:
+    """A whole number, or None for null and for whatever is none: a count that we cannot read must not end the session."""
+    try:
+        value = numbers.parse(raw)
+    except ValueError:
+        return None
+    exact = None if value is None else numbers.decimal(value)
+    if exact is None or exact > LARGEST_COUNT or exact != exact.to_integral_value():
+        return None
+    return if_negative if exact < 0 else int(exact)
 
 
 # fmt: off
