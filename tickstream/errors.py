@@ -96,7 +96,8 @@ class TickstreamError(Exception):
         return self.recovery is not Recovery.FATAL
 
     def __str__(self) -> str:
-        return f"{self.message}\n{self.hint}" if self.hint else self.message
+        message = self.message.replace("\n", "\\n")  # it may quote a provider, which gets one line, not ours as well
+        return f"{message}\n{self.hint}" if self.hint else message
 
 
 class UsageError(TickstreamError):

@@ -73,7 +73,6 @@ class LiveFeed:
     status: RunStatus
     preface: tuple[str, ...]
     """Lines for stderr before the run: what it will cost, and whom it talks to."""
-    redact: Callable[[str], str]
 
 
 @contextlib.contextmanager
@@ -217,8 +216,7 @@ def _build(
         named = DEMO_PLAN if options.demo else own.plan and str(own.plan.value)
         plan = rates.plan(named) if named else None
         preface.append(preflight(len(symbols), plan, rates, options.duration_s))
-    redact = key.redact if key else _unchanged
-    return LiveFeed(spec, symbols, queue, supervisor, gaps, status, tuple(preface), redact)
+    return LiveFeed(spec, symbols, queue, supervisor, gaps, status, tuple(preface))
 
 
 def _dialler(
@@ -242,7 +240,3 @@ def _expects_data(symbol: str, start_ns: int, end_ns: int) -> bool:
     """Whether the market was open from start to end: then silence is suspicious."""
     minutes = (end_ns - start_ns) // markets.NS_PER_MINUTE
     return minutes > 0 and markets.market_of(symbol).open_minutes(start_ns, end_ns) >= minutes - 1
-
-
-def _unchanged(text: str) -> str:
-    return text

@@ -58,7 +58,7 @@ def stream(
             f"--events does not go with -o {spec.name}, whose lines are market data only.",
             hint="Use -o jsonl --events, or read them from stderr: --log-format json.",
         )
-    talk = Talk(env, options.level, options.log_format, feed.redact)
+    talk = Talk(env, options.level, options.log_format)
     talk.log_to_stderr()
     runs: list[Run] = []
     output = Output(env.stdout, env.clock, lambda: bool(runs) and runs[0].give_up_writing())

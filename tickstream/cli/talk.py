@@ -1,15 +1,13 @@
-"""What is said on stderr: one line per thing, in text or JSON, cleaned and without secrets."""
+"""What is said on stderr: one line per thing, in text or JSON (`Environment.say` takes out keys and control codes)."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
 import msgspec
 
 from tickstream.cli.environment import Environment
 from tickstream.events import Account, Event, Gap, MarketEvent, Notice, SessionEvent, Summary
-from tickstream.sinks.clean import clean
 from tickstream.timestamps import Timestamp, rfc3339
 
 QUIET, NORMAL, VERBOSE, DEBUG = -1, 0, 1, 2
@@ -18,17 +16,10 @@ QUIET, NORMAL, VERBOSE, DEBUG = -1, 0, 1, 2
 class Talk:
     """`level` is QUIET (-q), NORMAL, VERBOSE (-v) or DEBUG (-vv). `muted` while a table owns the terminal."""
 
-    def __init__(
-        self,
-        env: Environment,
-        level: int = NORMAL,
-        log_format: str = "text",
-        redact: Callable[[str], str] = lambda text: text,
-    ) -> None:
+    def __init__(self, env: Environment, level: int = NORMAL, log_format: str = "text") -> None:
         self._env = env
         self._level = level
         self._json = log_format == "json"
-        self._redact = redact
         self._encoder = msgspec.json.Encoder(enc_hook=_encode)
         self.muted = False
 
@@ -40,7 +31,7 @@ class Talk:
             record = {"type": "log", "ts": self._env.clock.now_ns(), "level": severity, "message": message}
             self._say(self._encoder.encode(record).decode())
         else:
-            self._say(f"tickstream: {clean(message)}")
+            self._say(f"tickstream: {message}")
 
     def event(self, event: Event) -> None:
         """Say what happened to the stream."""
@@ -51,7 +42,7 @@ class Talk:
             return
         text = describe(event)
         if text and not (isinstance(event, SessionEvent) and event.state == "closed" and event.reason is None):
-            self._say(f"tickstream: {clean(text)}")
+            self._say(f"tickstream: {text}")
 
     def log_to_stderr(self) -> None:
         """Send the library's own log here, from -v (info) and -vv (debug) on."""
@@ -64,8 +55,9 @@ class Talk:
         logger.propagate = False
 
     def _say(self, text: str) -> None:
+        """One line, whatever a provider put into its messages."""
         if not self.muted:
-            self._env.say(self._redact(text))
+            self._env.say(text.replace("\n", "\\n"))
 
 
 class _Handler(logging.Handler):
@@ -112,7 +104,8 @@ def _gap(event: Gap) -> str:
 
 def _account(event: Account) -> str:
     left = "unlimited credits" if event.quota_remaining is None else f"{event.quota_remaining:,} credits left today"
-    return f"{event.provider}: plan {event.plan}, up to {event.max_symbols} symbols, {event.credits_per_push} credits a push, {left}"
+    limits = f"up to {event.max_symbols} symbols, {event.credits_per_push} credits a push"
+    return f"{event.provider}: plan {event.plan}, {limits}, {left}"
 
 
 def _summary(event: Summary) -> str:
