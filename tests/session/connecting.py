@@ -77,7 +77,7 @@ def assert_stops_at_once(url: str, **options: Any) -> None:
     began = time.monotonic()
     with pytest.raises(DialStopped):
         connect(url, stop=stop, **options)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 4  # every deadline is later
     timer.join()
 
 

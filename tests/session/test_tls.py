@@ -97,7 +97,13 @@ def plain_http(peer: Peer) -> None:
 
 @pytest.mark.parametrize(
     "script",
-    [plain_http, lambda peer: peer.sock.recv(10), Peer.reset, Peer.until_gone, lambda peer: peer.send(b"220 smtp\r\n")],
+    [
+        plain_http,
+        lambda peer: peer.sock.recv(10),
+        lambda peer: (peer.sock.recv(10), peer.reset()),
+        Peer.until_gone,
+        lambda peer: (peer.send(b"220 smtp\r\n"), peer.until_gone()),
+    ],
     ids=["http", "closes", "resets", "mute", "greets"],
 )
 def test_wss_to_a_plain_port_asks_whether_this_is_tls(script: Callable[[Peer], object]) -> None:
