@@ -101,7 +101,8 @@ class Gap(
 ):
     """Between `start` and `end` (our receive times) data may be missing. `missed` counts it where that is known.
 
-    `start` is the last data received before, `end` the first after, or the end of the run.
+    `start` is the last data received before, `end` the first after, or the end of the run. `epoch` is the connection
+    before.
     """
 
     provider: str

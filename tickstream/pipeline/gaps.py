@@ -6,7 +6,8 @@ first data after it. For bars the number missed is the count of whole candles in
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import groupby
 from operator import attrgetter
 
 import msgspec
@@ -16,6 +17,8 @@ from tickstream.timestamps import NS_PER_SECOND, Timestamp
 
 INTERRUPTING_NOTICES: dict[str, GapReason] = {"quota_exceeded": "quota", "suspend": "suspend"}
 """Notices after which data is missing although the connection stands."""
+REFUSALS = frozenset({"symbol_refused", "symbol_limit"})
+"""Notices that name symbols which will not come any more."""
 
 _key = attrgetter("symbol", "ts_event")
 
@@ -23,7 +26,7 @@ CandlesBetween = Callable[[str, int, int], int]
 """(symbol, start ns, end ns) -> minutes in [start, end) in which the symbol's market was open."""
 
 
-class _Interruption(msgspec.Struct):
+class _Interruption(msgspec.Struct, frozen=True):
     reason: GapReason
     start: Timestamp
     epoch: int
@@ -32,12 +35,13 @@ class _Interruption(msgspec.Struct):
 class _Track(msgspec.Struct):
     """What is known of one session."""
 
+    session: int
     provider: str
     symbols: tuple[str, ...]
     alive_since: Timestamp
     """The last moment at which data is known to have flowed, or the start of watching."""
     last: dict[str, Timestamp | None] = {}
-    """Symbol -> ts_event of its last bar."""
+    """Symbol -> ts_event of its last data."""
     open: dict[str, _Interruption] = {}
     """Symbol -> the interruption that its next data will end."""
     epoch: int = 0
@@ -54,50 +58,72 @@ class GapStage:
         market_minutes: CandlesBetween,
         bar_interval_s: int | None = None,
     ) -> None:
-        self._tracks = {n: _Track(provider, asked, started) for n, asked in symbols.items()}
+        self._tracks = {number: _Track(number, provider, asked, started) for number, asked in symbols.items()}
         self._market_minutes = market_minutes
         self._interval_ns = None if bar_interval_s is None else bar_interval_s * NS_PER_SECOND
         self.count = 0
-        self.missed = 0
+        self.missed: int | None = 0
+        """Over all gaps; None once there was one of which it is not known."""
 
     def process(self, batch: Batch) -> Batch:
-        """Insert the gaps that this batch ends, before the first event of a symbol concerned."""
+        """Insert the gaps that this batch ends, before the data that ends them."""
         track = self._tracks[batch.session]
         events = batch.events
-        market = [e for e in events if isinstance(e, MarketEvent)]
+        market = [event for event in events if isinstance(event, MarketEvent)]
         if len(market) != len(events):
-            return self._process_mixed(batch, track)
-        if market:
-            if track.open:
-                batch.events = [*self._close(track, market, batch.ts_recv), *events]
-            self._remember(track, market, batch.ts_recv)
-        return batch
-
-    def _process_mixed(self, batch: Batch, track: _Track) -> Batch:
-        out: list[Event] = []
-        for event in batch.events:
-            if isinstance(event, MarketEvent):
-                if track.open:
-                    out += self._close(track, [event], batch.ts_recv)
-                self._remember(track, [event], batch.ts_recv)
-            elif isinstance(event, SessionEvent):
-                self._session_changed(track, event)
-            elif isinstance(event, Notice):
-                self._noticed(track, event)
-            elif isinstance(event, Gap):
-                self._count(event)
-            out.append(event)
-        batch.events = out
+            batch.events = self._mixed(track, batch)
+        elif market:
+            gaps = self._flow(track, market, batch.ts_recv)
+            if gaps:
+                batch.events = [*gaps, *events]
         return batch
 
     def finish(self, now: Timestamp) -> list[Event]:
         """Interruptions that no data ended: their gaps reach to the end of the run."""
         gaps: list[Event] = []
-        for number, track in self._tracks.items():
-            for interruption, symbols in _grouped(track.open, track.open):
-                gaps.append(self._gap(number, track, interruption, symbols, now, None))
-            track.open.clear()
+        for track in self._tracks.values():
+            gaps += self._end(track, list(track.open), now)
         return gaps
+
+    # --- what happens ------------------------------------------------------------------------------------------
+
+    def _mixed(self, track: _Track, batch: Batch) -> list[Event]:
+        """Market events that stand together end an interruption together."""
+        out: list[Event] = []
+        for is_market, some in groupby(batch.events, _is_market):
+            events = list(some)
+            if is_market:
+                out += self._flow(track, events, batch.ts_recv)  # type: ignore[arg-type]  # that is what is_market says
+                out += events
+                continue
+            for event in events:
+                out += self._hear(track, event)
+                out.append(event)
+        return out
+
+    def _flow(self, track: _Track, market: list[MarketEvent], ts_recv: Timestamp) -> list[Event]:
+        """Data: returns the gaps that it ends."""
+        gaps: list[Event] = []
+        if track.open:
+            first: dict[str, MarketEvent] = {}
+            for event in market:
+                first.setdefault(event.symbol, event)
+            gaps = self._end(track, [symbol for symbol in first if symbol in track.open], ts_recv, first)
+        track.last.update(map(_key, market))
+        track.alive_since = ts_recv
+        return gaps
+
+    def _hear(self, track: _Track, event: Event) -> list[Event]:
+        """What happened to the stream: returns the gaps that end with it."""
+        if isinstance(event, SessionEvent):
+            self._session_changed(track, event)
+        elif isinstance(event, Gap):
+            self._lost_on_the_way(track, event)
+        elif isinstance(event, Notice) and event.code in INTERRUPTING_NOTICES:
+            self._interrupt(track, INTERRUPTING_NOTICES[event.code])
+        elif isinstance(event, Notice) and event.code in REFUSALS:
+            return self._refused(track, event)
+        return []
 
     def _session_changed(self, track: _Track, event: SessionEvent) -> None:
         if event.state == "up":
@@ -105,40 +131,50 @@ class GapStage:
             if not track.open:
                 track.alive_since = max(track.alive_since, event.ts_recv)
         elif event.state in ("down", "held"):
-            reason: GapReason = "suspend" if event.reason == "suspend" else "disconnect"
-            self._interrupt(track, reason)
+            self._interrupt(track, "disconnect")
 
-    def _noticed(self, track: _Track, event: Notice) -> None:
-        if event.code in INTERRUPTING_NOTICES:
-            self._interrupt(track, INTERRUPTING_NOTICES[event.code])
-        elif event.code in ("symbol_refused", "symbol_limit"):
-            refused = set(event.symbols)
-            track.symbols = tuple(s for s in track.symbols if s not in refused)
-            for symbol in refused:
-                track.open.pop(symbol, None)
+    def _lost_on_the_way(self, track: _Track, gap: Gap) -> None:
+        """The queue dropped data before us: it was received, so it does not belong to any gap of ours as well."""
+        self._count(gap)
+        track.alive_since = max(track.alive_since, gap.end)
+        for symbol in gap.symbols:
+            track.last.pop(symbol, None)
 
-    def _interrupt(self, track: _Track, reason: GapReason) -> None:
-        for symbol in track.symbols:
-            track.open.setdefault(symbol, _Interruption(reason, track.alive_since, track.epoch))
-
-    def _remember(self, track: _Track, market: list[MarketEvent], ts_recv: Timestamp) -> None:
-        track.last.update(map(_key, market))
-        track.alive_since = ts_recv
-
-    def _close(self, track: _Track, market: list[MarketEvent], ts_recv: Timestamp) -> list[Event]:
-        first: dict[str, MarketEvent] = {}
-        for event in market:
-            first.setdefault(event.symbol, event)
-        back = [symbol for symbol in first if symbol in track.open]
-        number = next(n for n, known in self._tracks.items() if known is track)
-        gaps: list[Event] = []
-        for interruption, symbols in _grouped(track.open, back):
-            gaps.append(self._gap(number, track, interruption, symbols, ts_recv, self._missed(track, symbols, first)))
-        for symbol in back:
-            del track.open[symbol]
+    def _refused(self, track: _Track, notice: Notice) -> list[Event]:
+        """These will not come any more; of those that had come, what was missed up to now is a gap."""
+        refused = frozenset(notice.symbols)
+        track.symbols = tuple(symbol for symbol in track.symbols if symbol not in refused)
+        gaps = self._end(track, [s for s in notice.symbols if s in track.open and s in track.last], notice.ts_recv)
+        for symbol in refused:
+            track.open.pop(symbol, None)
         return gaps
 
-    def _missed(self, track: _Track, symbols: tuple[str, ...], first: dict[str, MarketEvent]) -> int | None:
+    # --- gaps --------------------------------------------------------------------------------------------------
+
+    def _interrupt(self, track: _Track, reason: GapReason) -> None:
+        interruption = _Interruption(reason, track.alive_since, track.epoch)
+        for symbol in track.symbols:
+            track.open.setdefault(symbol, interruption)
+
+    def _end(
+        self, track: _Track, symbols: list[str], end: Timestamp, first: dict[str, MarketEvent] | None = None
+    ) -> list[Event]:
+        """One gap for each interruption of these symbols. `first` is the data that ends it, if data does."""
+        groups: dict[_Interruption, list[str]] = {}
+        for symbol in symbols:
+            groups.setdefault(track.open.pop(symbol), []).append(symbol)
+        gaps: list[Event] = []
+        for what, members in groups.items():
+            missed = None if first is None else self._missed(track, members, first)
+            end = max(what.start, end)  # the wall clock may have been set back
+            gap = Gap(
+                track.provider, tuple(members), what.reason, what.start, end, track.session, what.epoch or None, missed
+            )
+            self._count(gap)
+            gaps.append(gap)
+        return gaps
+
+    def _missed(self, track: _Track, symbols: Iterable[str], first: dict[str, MarketEvent]) -> int | None:
         """Candles that never came, or None where that cannot be known (no candle before, or times that run back)."""
         if self._interval_ns is None:
             return None
@@ -151,32 +187,10 @@ class GapStage:
             total += max(0, owed) * 60 * NS_PER_SECOND // self._interval_ns
         return total
 
-    def _gap(
-        self,
-        number: int,
-        track: _Track,
-        what: _Interruption,
-        symbols: tuple[str, ...],
-        end: Timestamp,
-        missed: int | None,
-    ) -> Gap:
-        gap = Gap(track.provider, symbols, what.reason, what.start, end, number, what.epoch or None, missed)
-        self._count(gap)
-        return gap
-
     def _count(self, gap: Gap) -> None:
         self.count += 1
-        self.missed += gap.missed or 0
+        self.missed = None if self.missed is None or gap.missed is None else self.missed + gap.missed
 
 
-def _grouped(
-    open_: dict[str, _Interruption], symbols: list[str] | dict[str, _Interruption]
-) -> list[tuple[_Interruption, tuple[str, ...]]]:
-    """Symbols by interruption, in order: those that were cut off together make one gap."""
-    groups: dict[int, tuple[_Interruption, list[str]]] = {}
-    shared: dict[tuple[str, int, int], int] = {}
-    for symbol in symbols:
-        what = open_[symbol]
-        key = shared.setdefault((what.reason, what.start, what.epoch), len(shared))
-        groups.setdefault(key, (what, []))[1].append(symbol)
-    return [(what, tuple(members)) for what, members in groups.values()]
+def _is_market(event: Event) -> bool:
+    return isinstance(event, MarketEvent)

@@ -35,7 +35,7 @@ class LimitStage:
             self._missing -= set(symbols)
             self.done = self.done or not self._missing
 
-    def finish(self, now: Timestamp) -> list[Event]:
+    def finish(self, now: Timestamp) -> list[Event]:  # noqa: ARG002 - a stage is told the time
         """Nothing more to say."""
         return []
 

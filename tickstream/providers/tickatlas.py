@@ -320,7 +320,7 @@ def _time(raw: msgspec.Raw) -> Timestamp:
 
 
 def _count(raw: msgspec.Raw, if_negative: int | None = None) -> int | None:
-    """A whole number, or None for null and for whatever is none: a count that we cannot read must not end the session."""
+    """A whole number, or None for null and for what is none: a count that we cannot read must not end the session."""
     try:
         value = numbers.parse(raw)
     except ValueError:
