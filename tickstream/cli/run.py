@@ -235,9 +235,10 @@ class Run:
         """Stop the sessions, say the last gaps and the summary, close the output."""
         self._supervisor.stop()
         discarded = self._queue.abandon()
+        self._supervisor.join(GOODBYE_S)
+        discarded += self._queue.abandon()  # what the sessions still held, and what came while they said goodbye
         if not self._limit.done and not self._reader_gone:
             self._abandoned += discarded
-        self._supervisor.join(GOODBYE_S)
         try:
             if not self._output_ended:
                 self._last_words(code)

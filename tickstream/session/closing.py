@@ -11,7 +11,6 @@ OVERLOAD_RETRY_S = 30.0
 _WORDS = {
     1000: "the provider ended the session",
     1001: "the server is going away",
-    1006: "the connection was lost without a goodbye",
     1008: "the provider closed for a violation of its policy",
     1009: "the provider found a message of ours too big",
     1011: "the server had an internal error",
@@ -21,9 +20,10 @@ _WORDS = {
 
 
 def closing_error(code: int | None, reason: str, live: bool) -> TickstreamError:
-    """The error that a close frame stands for. `code` None: none was given, or no close frame came."""
-    words = _WORDS.get(code or 1006, "the provider closed the connection")
-    text = f"Connection closed: {words}" + (f" (code {code})" if code else "") + (f": {reason}" if reason else "") + "."
+    """The error that a close frame stands for. `code` None: it carried none. `live`: data was, or was sure, to come."""
+    words = _WORDS.get(code or 0, "the provider closed the connection")
+    text = f"Connection closed: {words}" + (f" (code {code})" if code else "")
+    text += f": {reason.rstrip('.')}." if reason else "."
     if code == 1008 and not live:
         return Forbidden(text, code="close_1008", hint="Closed before any data: check the key and the plan.")
     if code == 1013:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Set
 from enum import StrEnum
 
 import msgspec
@@ -17,6 +18,8 @@ from tickstream.events import Batch, Event, Gap, GapReason, MarketEvent
 from tickstream.timestamps import Timestamp
 
 DEFAULT_BYTES = 2 * 2**20
+CONFLATED_BYTES = 256
+"""What an event that is left of a conflated batch is taken to have brought in bytes."""
 
 
 class OnFull(StrEnum):
@@ -56,10 +59,10 @@ class BatchQueue:
     def offer(self, batch: Batch) -> bool:
         """Add a batch; False when it is full under `block`: keep it and try again after `wait_for_space`."""
         with self._changed:
-            if self._bytes and self._bytes + batch.size > self._max_bytes:
-                if self._on_full is OnFull.BLOCK and batch.size:
-                    return False
-                self._make_room(batch)
+            too_many = self._bytes + batch.size - self._max_bytes
+            # A batch that is larger than the queue is taken when nothing else waits, one of stream events always.
+            if too_many > 0 and self._bytes and batch.size and not self._make_room(too_many):
+                return False
             self._batches.append(batch)
             self._bytes += batch.size
             self._changed.notify()
@@ -100,7 +103,7 @@ class BatchQueue:
     def abandon(self) -> int:
         """Nobody gets any more: throw away what waits and take everything from now on, so that no session blocks.
 
-        Returns how many market events were thrown away.
+        Returns how many market events were thrown away; called again, how many came since.
         """
         with self._changed:
             waiting = sum(isinstance(event, MarketEvent) for batch in self._batches for event in batch.events)
@@ -121,30 +124,29 @@ class BatchQueue:
         loss = self._losses.pop(batch.session, None)
         if loss is not None:
             reason: GapReason = "conflated" if self._on_full is OnFull.CONFLATE else "dropped"
-            gap = Gap(
-                loss.provider,
-                tuple(loss.symbols),
-                reason,
-                loss.start,
-                batch.ts_recv,
-                batch.session,
-                loss.epoch,
-                loss.count,
-            )
+            symbols, end = tuple(loss.symbols), max(loss.start, batch.ts_recv)
+            gap = Gap(loss.provider, symbols, reason, loss.start, end, batch.session, loss.epoch, loss.count)
             batch.events = [gap, *batch.events]
         self._last_out[batch.session] = batch.ts_recv
         return batch
 
-    def _make_room(self, incoming: Batch) -> None:
-        if self._on_full is OnFull.CONFLATE:
+    def _make_room(self, needed: int) -> bool:
+        """For so many bytes, if the policy says so."""
+        if self._on_full is OnFull.DROP_OLDEST:
+            self._drop_oldest(needed)
+        elif self._on_full is OnFull.CONFLATE:
             self._conflate()
-        else:
-            needed = self._bytes + incoming.size - self._max_bytes
-            for batch in list(self._batches):
-                if needed <= 0:
-                    break
-                needed -= batch.size
-                self._empty(batch, keep=set())
+        return self._on_full is not OnFull.BLOCK
+
+    def _drop_oldest(self, needed: int) -> None:
+        spared: list[Batch] = []
+        while needed > 0 and self._batches:
+            batch = self._batches.popleft()
+            needed -= batch.size
+            self._strip(batch, frozenset())
+            if batch.events:
+                spared.append(batch)
+        self._batches.extendleft(reversed(spared))
 
     def _conflate(self) -> None:
         """Keep the latest event of each symbol and kind; all others go."""
@@ -155,32 +157,35 @@ class BatchQueue:
                 if isinstance(event, MarketEvent) and (type(event), event.symbol) not in seen:
                     seen.add((type(event), event.symbol))
                     latest.add(id(event))
-        for batch in list(self._batches):
-            self._empty(batch, keep=latest)
+        for batch in self._batches:
+            self._strip(batch, latest)
+        self._batches = deque(batch for batch in self._batches if batch.events)
 
-    def _empty(self, batch: Batch, keep: set[int]) -> None:
-        """Take the market events out of a waiting batch, but for those to keep, and remember what went."""
-        going = [e for e in batch.events if isinstance(e, MarketEvent) and id(e) not in keep]
+    def _strip(self, batch: Batch, keep: Set[int]) -> None:
+        """Take the market events out of a waiting batch, but for those to keep, and remember what went.
+
+        Messages set aside go with them: the session has counted those.
+        """
+        market = [event for event in batch.events if isinstance(event, MarketEvent)]
+        going = [event for event in market if id(event) not in keep]
         if going:
-            start = self._last_out.get(batch.session, batch.ts_recv)
-            loss = self._losses.setdefault(batch.session, _Loss(going[0].provider, start, batch.epoch))
-            loss.count += len(going)
-            loss.symbols.update(dict.fromkeys(e.symbol for e in going))
-            self.dropped += len(going)
-            gone = {id(e) for e in going}
-            if len(batch.payloads) == sum(isinstance(e, MarketEvent) for e in batch.events):
-                kept = iter(batch.payloads)
-                batch.payloads = [
-                    p
-                    for e, p in zip((e for e in batch.events if isinstance(e, MarketEvent)), kept, strict=True)
-                    if id(e) not in gone
-                ]
-            elif not keep:
+            self._lose(batch, going)
+            gone = {id(event) for event in going}
+            if len(batch.payloads) == len(market):
+                batch.payloads = [p for e, p in zip(market, batch.payloads, strict=True) if id(e) not in gone]
+            elif len(going) == len(market):
                 batch.payloads = []
-            batch.events = [e for e in batch.events if id(e) not in gone]
-        remaining = sum(isinstance(e, MarketEvent) for e in batch.events)
-        self._bytes -= batch.size
-        batch.size = min(batch.size, remaining * 256)
-        self._bytes += batch.size
-        if not batch.events:
-            self._batches.remove(batch)
+            batch.events = [event for event in batch.events if id(event) not in gone]
+        batch.quarantined = []
+        size = min(batch.size, (len(market) - len(going)) * CONFLATED_BYTES)
+        self._bytes += size - batch.size
+        batch.size = size
+
+    def _lose(self, batch: Batch, going: list[MarketEvent]) -> None:
+        loss = self._losses.get(batch.session)
+        if loss is None:
+            start = self._last_out.get(batch.session, batch.ts_recv)
+            loss = self._losses[batch.session] = _Loss(going[0].provider, start, batch.epoch)
+        loss.count += len(going)
+        loss.symbols.update(dict.fromkeys(event.symbol for event in going))
+        self.dropped += len(going)

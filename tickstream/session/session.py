@@ -17,6 +17,9 @@ from tickstream.status import SessionStatus
 
 log = logging.getLogger(__name__)
 
+HANDOVER_POLL_S = 0.05
+"""How often a full queue is asked again for room while nothing is being read."""
+
 
 class Session:
     """`run` is the body of its thread."""
@@ -45,9 +48,9 @@ class Session:
             self.error = error
             reason = error.message
         self._change("closed", reason)
-        while self._outbox.holding and not self._context.stop.is_set():
-            self._outbox.wait(0.1)
-        self._outbox.flush()
+        # What was received is handed over, however slow the reader: whoever ends the run abandons the queue at last.
+        while self._outbox.holding:
+            self._outbox.wait(HANDOVER_POLL_S)
 
     def wake(self) -> None:
         """Make the session look at `stop` now. Thread-safe."""
@@ -70,6 +73,7 @@ class Session:
             status.step = protocol.phase.value
             connection = Connection(wire, protocol, context, status, self._outbox)
             opened = clock.monotonic()
+            self._retry.connected(opened)
             connection.run()
         except TickstreamError as error:
             return error
@@ -91,7 +95,8 @@ class Session:
         deadline = status.retry_at
         while not self._context.stop.is_set() and clock.monotonic() < deadline:
             self._outbox.flush()
-            clock.wait(self._context.stop, deadline - clock.monotonic())
+            left = deadline - clock.monotonic()
+            clock.wait(self._context.stop, min(left, HANDOVER_POLL_S) if self._outbox.holding else left)
         status.retry_at = None
 
     def _step(self, step: str) -> None:
