@@ -6,19 +6,21 @@ import contextlib
 
 import msgspec
 
-from tickstream.errors import NetworkError, ProtocolViolation, QuotaExceeded, TickstreamError
+from tickstream.errors import ConnectionLost, NetworkError, ProtocolViolation, QuotaExceeded, TickstreamError
 from tickstream.events import Account, Batch, Event, MarketEvent, Notice, Quarantined, SessionEvent, SessionState
-from tickstream.providers.base import FeedCounters, FeedProtocol, Phase
+from tickstream.providers.base import FeedCounters, FeedProtocol, NoticeLimit, Phase
 from tickstream.session.closing import closing_error
 from tickstream.session.context import SessionContext, Wire
-from tickstream.session.frames import PING, PONG, FrameBatch
+from tickstream.session.frames import PING, PONG, Control, FrameBatch
 from tickstream.session.outbox import Outbox
-from tickstream.session.watchdog import PONG_TIMEOUT_S, PROBE_TIMEOUT_S, NoticeLimit, Watchdog
+from tickstream.session.watchdog import PONG_TIMEOUT_S, PROBE_TIMEOUT_S, Watchdog
 from tickstream.status import SessionStatus
 
 BAD_MESSAGES_IN = 100
 """A connection on which more than half of this many messages are unusable is given up."""
 BLOCKED_POLL_S = 0.05
+LATE_READS = 256
+"""After the line broke: what is still read of it, 64 KiB each."""
 
 
 class Connection:
@@ -41,7 +43,13 @@ class Connection:
         self._account: Account | None = None
         self._pushes = 0
         self._counted = FeedCounters()
+        self._broken = False
+        self._bytes = 0
+        self._bad_frames = 0
         self._bad_window = (0, 0)
+        self._refused = 0
+        self._quota_used_up = False
+        self._missed_a_pong = False
         self.live = False
         self.got_data = False
 
@@ -59,11 +67,13 @@ class Connection:
         except ProtocolViolation as violation:
             self._take_late(self._wire.close(violation.close_code, "protocol error"))
             raise
-        except NetworkError:
-            self._wire.abort()
-            raise
+        except NetworkError as error:
+            raise self._why(error) from None
         except TickstreamError:
             self._take_late(self._wire.close(1000))
+            raise
+        except BaseException:
+            self._wire.abort()
             raise
         self._take_late(self._wire.close(1000))
 
@@ -80,40 +90,74 @@ class Connection:
         now = self._clock.monotonic()
         timeout = BLOCKED_POLL_S if outbox.holding else max(0.0, self._watch.next_deadline(now) - now)
         frames = self._wire.receive(timeout)
+        received = self._wire.bytes_received
+        if received != self._bytes:  # perhaps of a message that is not complete yet
+            self._watch.heard(self._clock.monotonic())
+            self._bytes = received
         if frames is not None:
             self._take(frames)
 
     def _take(self, frames: FrameBatch) -> None:
         now = self._clock.monotonic()
-        self._watch.heard(now)
-        for control in frames.controls:
-            if control.opcode == PING:
-                self._wire.pong(control.payload)
-            elif control.opcode == PONG:
-                self._status.ping_ms = self._watch.ponged(control.payload, now) or self._status.ping_ms
+        broken = self._answer(frames.controls, now)
         received = self._wire.bytes_received
         size, self._status.bytes_received = received - self._status.bytes_received, received
         for payload, reason in frames.bad:
             self._protocol.quarantine(payload, reason)
+        self._bad_frames += len(frames.bad)
         try:
             if frames.payloads:
                 self._protocol.receive(frames.payloads, self._clock.now_ns(), now)
         finally:
             self._deliver(size)
-        self._count_bad(len(frames.bad))
+        self._count_bad()
         if frames.close is not None:
             meaning = self._protocol.closed(frames.close.code, frames.close.reason)
             reason = self._protocol.redact(frames.close.reason)
             raise meaning or closing_error(frames.close.code, reason, self.live)
         if frames.error is not None:
             raise frames.error
+        if broken is not None:
+            raise broken
+
+    def _answer(self, controls: list[Control], now: float) -> NetworkError | None:
+        """Pings at once, and before anything else. That it failed is no reason to lose the data of the same read."""
+        try:
+            for control in controls:
+                if control.opcode == PING and not self._broken:
+                    self._wire.pong(control.payload)
+                elif control.opcode == PONG and (latency := self._watch.ponged(control.payload, now)) is not None:
+                    self._status.ping_ms = latency
+        except NetworkError as broken:
+            return broken
+        return None
+
+    def _why(self, error: NetworkError) -> TickstreamError:
+        """The line broke. What had arrived is taken: data, and perhaps the provider's reason, which counts for more."""
+        self._broken = True
+        try:
+            for _ in range(0 if _has_code(error) else LATE_READS):
+                frames = self._wire.receive(0)
+                if frames is None:
+                    break
+                self._take(frames)
+        except NetworkError as later:
+            error = later if _has_code(later) else error
+        except TickstreamError as reason:
+            return reason
+        finally:
+            self._wire.abort()
+        if isinstance(error, ConnectionLost) and not _has_code(error):
+            return self._protocol.closed(None, "") or error
+        return error
 
     def _take_late(self, payloads: list[bytes]) -> None:
         """What arrived while we said goodbye is data as well."""
         if payloads:
             with contextlib.suppress(TickstreamError):  # we are leaving; its events so far still count
                 self._protocol.receive(payloads, self._clock.now_ns(), self._clock.monotonic())
-            self._deliver(sum(map(len, payloads)))
+            with contextlib.suppress(TickstreamError):  # a bound that the last of it passes ends nothing any more
+                self._deliver(sum(map(len, payloads)))
 
     def _deliver(self, size: int) -> None:
         """Hand over what the protocol made of the last messages, and settle the credits."""
@@ -125,7 +169,9 @@ class Connection:
         if protocol.phase is Phase.LIVE and not self.live:
             self.live = True
             events.insert(0, self._session_event("up"))
-            self._status.state, self._status.step = "up", ""
+            self._status.state = "up"
+        if self._status.step:
+            self._status.step = "" if self.live else protocol.phase.value
         if quarantined:
             events += self._bad_message_notices(quarantined)
         if payloads:
@@ -136,7 +182,9 @@ class Connection:
             self._outbox.put(Batch(self._status.session, self._epoch, ts_recv, events, payloads, size, quarantined))
         self._count()
         self._status.paused = protocol.paused
-        self._status.refused = tuple(protocol.refused)
+        if len(protocol.refused) > self._refused:
+            self._refused = len(protocol.refused)
+            self._status.refused = tuple(dict.fromkeys((*self._status.refused, *protocol.refused)))
         self._settle(ts_recv)
 
     def _count(self) -> None:
@@ -158,8 +206,9 @@ class Connection:
                 self._pushes += pushes
                 meter.charge(pushes, ts_recv)
                 meter.check()
-            if protocol.paused:
+            if protocol.paused and not self._quota_used_up:
                 meter.quota_exceeded(ts_recv)
+        self._quota_used_up = protocol.paused
         if protocol.paused and self._exit_on_quota:
             raise QuotaExceeded(
                 "The day's credits are used up (quota_exceeded).", code="quota_exceeded",
@@ -181,10 +230,10 @@ class Connection:
             if self._limit.allows(now)
         ]
 
-    def _count_bad(self, bad_frames: int) -> None:
+    def _count_bad(self) -> None:
         """Give up a connection that mostly sends rubbish."""
         counters = self._protocol.counters
-        seen, bad = counters.messages + bad_frames, counters.quarantined
+        seen, bad = counters.messages + self._bad_frames, counters.quarantined
         seen_before, bad_before = self._bad_window
         if seen - seen_before >= BAD_MESSAGES_IN:
             if (bad - bad_before) * 2 > seen - seen_before:
@@ -198,23 +247,37 @@ class Connection:
 
     def _look_at_the_time(self) -> None:
         now = self._clock.monotonic()
-        self._protocol.tick(now, self._clock.now_ns())
-        watch = self._watch
+        watch, protocol = self._watch, self._protocol
         if watch.slept():
             self._put_event(self._notice("suspend", "the machine slept; checking whether the connection still stands"))
             self._wire.ping(watch.ping(now, PROBE_TIMEOUT_S))
-        elif watch.ping_due(now):
-            if self._outbox.full:
-                self._wire.pong(b"")  # unasked pongs are allowed (RFC 6455 5.5.3): a sign of life while we cannot read
-                watch.not_reading(now)
-            else:
-                self._wire.ping(watch.ping(now, PONG_TIMEOUT_S))
-        if watch.silence(now, self._protocol.active, self._clock.now_ns()):
-            message = f"no data for {self._protocol.spec.data_silence_s:.0f} s although the market is open"
-            self._put_event(self._notice("stale", message, self._protocol.active))
+        if self._outbox.full:  # what the provider owes us may have come: we have not looked, so no deadline is over
+            if watch.ping_due(now):
+                self._wire.pong(b"")  # unasked pongs are allowed (RFC 6455 5.5.3): a sign of life
+                watch.spoke(now)
+            return
+        try:
+            protocol.tick(now, self._clock.now_ns())
+        finally:
+            if protocol.has_events or (protocol.phase is Phase.LIVE and not self.live):
+                self._deliver(0)
+        if watch.ping_due(now):
+            self._ping(now)
+        if watch.silence(now, protocol.active, self._clock.now_ns()):
+            message = f"no data for {protocol.spec.data_silence_s:.0f} s although the market is open"
+            self._put_event(self._notice("stale", message, protocol.active))
         watch.check(now)
-        if self._protocol.phase is Phase.LIVE and not self.live:
-            self._deliver(0)
+
+    def _ping(self, now: float) -> None:
+        if self._watch.unanswered and not self._missed_a_pong:  # and yet bytes have come, or we would not be here
+            self._missed_a_pong = True
+            self._put_event(self._notice("no_pong", "the server does not answer pings; its data is taken for life"))
+        self._wire.ping(self._watch.ping(now, PONG_TIMEOUT_S))
 
     def _put_event(self, event: Event) -> None:
         self._outbox.put(Batch(self._status.session, self._epoch, self._clock.now_ns(), [event]))
+
+
+def _has_code(error: NetworkError) -> bool:
+    """It is the meaning of a close frame: nothing comes after that."""
+    return isinstance(error, ConnectionLost) and error.close_code is not None
