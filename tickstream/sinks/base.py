@@ -31,6 +31,9 @@ class Sink(ABC):
     when a write was given up.
     """
 
+    owns_terminal: bool = False
+    """It draws on the terminal: nothing else must write there from `open` to `close`."""
+
     def open(self) -> None:  # noqa: B027 - a hook that not every output needs
         """Get ready; called once, before the first connection is made."""
 
@@ -40,6 +43,9 @@ class Sink(ABC):
 
     def refresh(self) -> None:  # noqa: B027 - as above
         """Draw what has changed. The main loop calls it every `SinkSpec.refresh_s` seconds, with or without data."""
+
+    def emergency(self) -> None:  # noqa: B027 - most have nothing to give back
+        """The process ends at once: give the terminal back. Called in a signal handler; may only write to it."""
 
     def flush(self) -> None:  # noqa: B027 - as above
         """Push out what is buffered."""
@@ -92,7 +98,7 @@ class SinkSpec(msgspec.Struct, frozen=True):
     refresh_s: float | None = None
     """How often it wants `refresh`, seconds; None: never."""
     owns_terminal: bool = False
-    """It may draw on the whole screen: nothing else must write to that terminal until it is closed."""
+    """It draws on a terminal when it has one (see Sink.owns_terminal)."""
     carries_events: bool = False
     """Session, gap and notice events can go into it (`--events`)."""
     extra_fields: tuple[str, ...] = ()

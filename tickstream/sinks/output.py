@@ -76,7 +76,10 @@ class Output:
         return 0.0 if since is None else self._clock.monotonic() - since
 
     def write(self, data: bytes) -> None:
-        """Write whole lines. They have left the process when this returns. Raises ReaderGone, OutputError or Abandoned."""
+        """Write whole lines. They have left the process when this returns.
+
+        Raises ReaderGone, OutputError, or Abandoned.
+        """
         rest = memoryview(data)
         try:
             while rest:

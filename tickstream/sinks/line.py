@@ -1,0 +1,116 @@
+"""`-o line`: the whole run in one line, for tmux, a status bar or the corner of a screen.
+
+On a terminal the line is rewritten in place; elsewhere a new one is written when something has changed, twice a second
+at the most.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+from tickstream.errors import OutputError
+from tickstream.events import Batch
+from tickstream.markets import State
+from tickstream.sinks.base import Sink, SinkRequest, SinkSpec
+from tickstream.sinks.board import TREND_LENGTH, Board, Row
+from tickstream.sinks.columns import DISPLAY_FIELDS, Moment, cell, percent, trend
+from tickstream.sinks.fields import check_fields
+from tickstream.sinks.headlines import Now, state_of
+from tickstream.sinks.output import Abandoned, ReaderGone
+from tickstream.sinks.table import can_draw, terminal_size
+from tickstream.sinks.terminal import fit, glyphs_for
+from tickstream.status import RunStatus, SessionStatus
+
+_WORDS = {State.STALE: "stale", State.CLOSED: "closed", State.HELD: "held", State.WAITING: "waiting"}
+"""What is said of a symbol; nothing of one that is all right."""
+
+
+class LineSink(Sink):
+    """One line: `EURUSD 1.13450/1.13462 ▲0.02%  XAUUSD 4083.53/4083.83 ▼0.11%  600 cr/h`."""
+
+    def __init__(self, request: SinkRequest) -> None:
+        self._output, self._clock, self._display = request.output, request.clock, request.display
+        self._fields = None if request.fields is None else check_fields(request.fields, DISPLAY_FIELDS)
+        self._status = request.status or RunStatus("LIVE", "", [], ())
+        self._board = Board(self._status.symbols)
+        self._glyphs = glyphs_for(request.display.env)
+        self.owns_terminal = can_draw(request.display)
+        self._shown = ""
+
+    def write(self, batch: Batch) -> None:
+        self._board.add(batch.events, self._clock.monotonic())
+
+    def refresh(self) -> None:
+        text = self.text()
+        if text == self._shown:
+            return
+        self._shown = text
+        if self.owns_terminal:
+            columns, _ = terminal_size(self._output.fd, self._display)
+            # One column less: in the last one the cursor would wrap, and erase what was written there.
+            text = f"\r{fit(text, max(1, columns - 1), self._glyphs.ellipsis)}\x1b[K"
+        else:
+            text += "\n"
+        self._output.write(text.encode("utf-8", "replace"))
+
+    def flush(self) -> None:
+        self.refresh()
+
+    def close(self) -> None:
+        if self.owns_terminal and self._shown:
+            self._shown = ""
+            with contextlib.suppress(OutputError, ReaderGone, Abandoned):
+                self._output.write(b"\r\n")
+
+    def text(self) -> str:
+        """The line as it is now; empty before the first data, but on a terminal."""
+        rows = [row for row in self._board.rows.values() if row.seen_at is not None or self.owns_terminal]
+        if not rows:
+            return ""
+        status, clock = self._status, self._clock
+        now = Now(clock.now_ns(), clock.monotonic(), 0, self._glyphs, self._display.tz)
+        pieces = [] if status.label == "LIVE" else [status.label]
+        pieces += sorted({word for word in map(_trouble, status.sessions) if word})
+        sessions = {symbol: session for session in status.sessions for symbol in session.symbols}
+        pieces += [self._symbol(row, sessions.get(row.symbol), now) for row in rows]
+        burn = status.credits.burn_per_hour(now.wall_ns) if status.credits else None
+        if burn is not None:
+            pieces.append(f"{burn:,} cr/h")
+        return "  ".join(pieces)
+
+    def _symbol(self, row: Row, session: SessionStatus | None, now: Now) -> str:
+        at = state_of(row, session, now, self._display.silence_s, self._display.market_of)
+        if self._fields is not None:
+            moment = Moment(now.monotonic, now.glyphs, now.tz)
+            texts = [
+                trend(row, TREND_LENGTH, self._glyphs).text if name == "trend" else cell(name, row, at, moment).text
+                for name in self._fields
+            ]
+            return " ".join(text for text in texts if text)
+        word = "refused" if row.symbol in self._board.refused else _WORDS.get(at, "")
+        parts = (str(row.values["symbol"]), _price(row), percent(row, self._glyphs).replace(" ", ""), word)
+        return " ".join(part for part in parts if part)
+
+
+def _price(row: Row) -> str:
+    bid, ask = row.values.get("bid"), row.values.get("ask")
+    if bid is not None and ask is not None:
+        return f"{bid}/{ask}"
+    return str(row.values.get("price") or row.values.get("last") or row.values.get("close") or bid or ask or "")
+
+
+def _trouble(session: SessionStatus) -> str:
+    """A word for a session that does not deliver. Without a countdown: the line would change each second."""
+    if session.state == "up":
+        return "paused" if session.paused else ""
+    return "reconnecting" if session.state == "down" else session.state
+
+
+SINK = SinkSpec(
+    name="line",
+    summary="one status line, for tmux or a bar",
+    make=LineSink,
+    refresh_s=0.5,
+    owns_terminal=True,
+    extra_fields=DISPLAY_FIELDS,
+)

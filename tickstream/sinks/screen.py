@@ -1,0 +1,144 @@
+"""The whole picture: head, table, foot, as lines of styled text that fit the screen. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from tickstream.markets import Market, market_of
+from tickstream.sinks.board import Board, Row
+from tickstream.sinks.columns import Cell, Layout, Moment, cell, time_of_day, title, trend
+from tickstream.sinks.headlines import Now, counters_line, credits_line, notice_line, session_line, state_of, title_line
+from tickstream.sinks.terminal import Line, fit
+from tickstream.status import RunStatus
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+_LEAST_ROWS = 3
+"""Head and foot give way to so many rows."""
+
+
+class Screen:
+    """Draws a run. It remembers only how wide the columns have grown.
+
+    `silence_s` and `market_of`: see markets.state, which says what each symbol is at.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        status: RunStatus,
+        layout: Layout,
+        silence_s: float = 150.0,
+        markets: Callable[[str], Market] = market_of,
+    ) -> None:
+        self._board = board
+        self._status = status
+        self._layout = layout
+        self._silence_s = silence_s
+        self._market_of = markets
+
+    def draw(self, now: Now, height: int | None = None) -> list[Line]:
+        """The lines of the screen at this moment, none wider than `now.width`, at most `height` of them."""
+        rows = list(self._board.rows.values())
+        above, below = self._around(now, height, len(rows))
+        room = None if height is None else max(1, height - len(above) - len(below) - 1)
+        shown, more = _shown(rows, room)
+        table = self._table(shown, now)
+        if more:
+            table.append([(fit(f"+{more} more", now.width, now.glyphs.ellipsis), "dim")])
+        return (above + table + below)[:height]
+
+    def plain(self, rows: Sequence[Row], now: Now, heading: bool) -> list[str]:
+        """The rows as lines for a place without a cursor, each with the time; the trend is left out."""
+        cells, clock, ellipsis = self._cells(rows, now), time_of_day(now.wall_ns, now.tz), now.glyphs.ellipsis
+        chosen, gap = self._layout.choose(now.width - len(clock) - 2)
+        chosen = [(name, width) for name, width in chosen if name != "trend"]
+        between = " " * gap
+        lines = []
+        if heading:
+            titles = (self._layout.heading(name, title(name), width, ellipsis) for name, width in chosen)
+            lines.append(f"{'time':8}  {between.join(titles)}")
+        for texts in cells:
+            parts = (self._layout.place(name, texts[name].text, width, ellipsis) for name, width in chosen)
+            lines.append(f"{clock}  {between.join(parts)}")
+        return [line.rstrip() for line in lines]
+
+    def _cells(self, rows: Sequence[Row], now: Now) -> list[dict[str, Cell]]:
+        """The cells of these rows but for the trend; the columns have room for them."""
+        layout, moment = self._layout, Moment(now.monotonic, now.glyphs, now.tz)
+        sessions = {symbol: session for session in self._status.sessions for symbol in session.symbols}
+        names = [name for name in layout.columns if name != "trend"]
+        cells = []
+        for row in rows:
+            at = state_of(row, sessions.get(row.symbol), now, self._silence_s, self._market_of)
+            cells.append({name: cell(name, row, at, moment) for name in names})
+        for name in names:
+            layout.grow(name, (one[name].text for one in cells))
+        return cells
+
+    def _around(self, now: Now, height: int | None, rows: int) -> tuple[list[Line], list[Line]]:
+        """The lines above and below the table, as many as the height allows: the most important first."""
+        rule: Line = [(now.glyphs.rule * now.width, "dim")]
+        meter = self._status.credits
+        parts: list[tuple[int, bool, Line]] = [  # importance, above?, line
+            (1, True, title_line(self._board, self._status, now)),
+            (0, True, session_line(self._status, now)),
+            (2, True, credits_line(meter, now) if meter else []),
+            (5, True, rule),
+            (6, False, rule),
+            (3, False, counters_line(self._board, self._status, now)),
+            (4, False, notice_line(self._board, now)),
+        ]
+        wanted = [part for part in parts if part[2]]
+        if height is not None:
+            room = height - 1 - min(rows, _LEAST_ROWS)
+            best = sorted(wanted, key=lambda part: part[0])[: max(0, room)]
+            wanted = [part for part in wanted if part in best]
+        return [line for _, up, line in wanted if up], [line for _, up, line in wanted if not up]
+
+    def _table(self, rows: Sequence[Row], now: Now) -> list[Line]:
+        layout, cells = self._layout, self._cells(rows, now)
+        chosen, gap = layout.choose(now.width)
+        space, ellipsis = (" " * gap, ""), now.glyphs.ellipsis
+        lines = [self._heading(chosen, gap, now)]
+        for row, texts in zip(rows, cells, strict=True):
+            reason = self._board.refused.get(row.symbol)
+            if reason is not None:
+                lines.append(self._refused(row, reason, now))
+                continue
+            line: Line = []
+            for name, width in chosen:
+                text, style = trend(row, width, now.glyphs) if name == "trend" else texts[name]
+                line += [(layout.place(name, text, width, ellipsis), style), space]
+            lines.append(line[:-1])
+        return lines
+
+    def _heading(self, chosen: list[tuple[str, int]], gap: int, now: Now) -> Line:
+        ellipsis = now.glyphs.ellipsis
+        cells = [self._layout.heading(name, title(name), width, ellipsis) for name, width in chosen]
+        return [((" " * gap).join(cells), "dim")]
+
+    def _refused(self, row: Row, reason: str, now: Now) -> Line:
+        width = min(now.width, self._layout.width("symbol"))
+        name = self._layout.place("symbol", str(row.values["symbol"]), width, now.glyphs.ellipsis)
+        rest = fit(f"refused: {reason}", max(0, now.width - width - 2), now.glyphs.ellipsis)
+        return [(name, "bold"), ("  ", ""), (rest, "red")] if rest else [(name, "red")]
+
+
+def _shown(rows: list[Row], room: int | None) -> tuple[list[Row], int]:
+    """The rows that fit, and how many do not."""
+    if room is None or len(rows) <= room:
+        return rows, 0
+    return rows[: room - 1], len(rows) - room + 1
+
+
+def to_rich(line: Line) -> Text:
+    """A line for rich: text that is never read as markup, never wrapped."""
+    from rich.text import Text
+
+    text = Text(no_wrap=True, overflow="crop", end="")
+    for part, style in line:
+        text.append(part, style)
+    return text
