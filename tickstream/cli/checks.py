@@ -45,7 +45,12 @@ class Case:
     url: str = field(init=False)
     target: Target = field(init=False)
     key: Secret | None = field(init=False)
-    proxy: Proxy | None = field(init=False)
+    proxy: Proxy | None = field(init=False, default=None)
+
+    @property
+    def on_our_side(self) -> bool:
+        """Whether what fails now fails at a place that the user chose: an own URL, and no proxy on the way to it."""
+        return self.own_url and not (self.proxy is not None and self.exam.current in ("dns", "tcp"))
 
 
 Check = Callable[[Case], Finding]

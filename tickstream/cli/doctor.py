@@ -101,4 +101,4 @@ def _examine(case: Case) -> None:
             for name, ask in REMOTE_CHECKS.items():
                 case.exam.check(name, partial(ask, visit))
     except TickstreamError as error:
-        case.exam.fail(error, case.own_url)
+        case.exam.fail(error, case.on_our_side)

@@ -76,7 +76,7 @@ def visiting(case: Case) -> Iterator[Visit]:
     protocol = case.spec.protocol(feed)
     dialling = _Dialling(case)
     transport = dialling.dial(protocol)
-    with _goodbye(transport):
+    with goodbye(transport):
         date = transport.response_headers.get("date", "")
         facts: dict[str, Fact] = {"status": 101, "date": date, "server": transport.response_headers.get("server")}
         case.exam.end(Finding(f"HTTP 101, Date: {date or 'none'}", facts=facts))
@@ -131,7 +131,8 @@ def _tls(handshake: Handshake, now_ns: int) -> Finding:
 
 
 @contextlib.contextmanager
-def _goodbye(wire: Wire) -> Iterator[None]:
+def goodbye(wire: Wire) -> Iterator[None]:
+    """Close what is dialled: 1000, the code of a violation, or without a word where nobody listens any more."""
     try:
         yield
     except ProtocolViolation as violation:
@@ -154,7 +155,7 @@ def check_clock(visit: Visit) -> Finding:
     visit.skew = skew = clock_skew(visit.date, visit.upgraded_ns, visit.upgrade_s)
     if skew is None:
         return Finding("the answer to the upgrade has no usable Date header", Status.SKIP)
-    detail = f"ours is {skew} {visit.case.target.host}'s, give or take {skew.within:.1f} s"
+    detail = f"ours is {skew} theirs, give or take {skew.within:.1f} s"
     facts: dict[str, Fact] = {"skew_s": round(skew.seconds, 1), "within_s": round(skew.within, 1)}
     if not skew.matters:
         return Finding(detail, facts=facts)
@@ -237,16 +238,15 @@ def check_data(visit: Visit) -> Finding:
             case.env.say(f"waiting up to {wait_s:g} s for data ...")
         exchange.until(lambda: exchange.first is not None or protocol.paused, wait_s)
     if exchange.first is not None:
-        return _with_notices(visit, _first(visit, exchange.first))
+        return _with_notices(visit, _with_bad_messages(visit, _first(visit, exchange.first)))
     if protocol.paused:
         raise QuotaExceeded(
             f"{protocol.spec.title} sends no data: the day's credits are used up (quota_exceeded).",
             code="quota_exceeded",
             hint="They come back at 00:00 UTC. `tickstream credits --compare` shows what each plan has.",
         )
-    if exchange.bad_reason:
-        count = protocol.counters.quarantined
-        raise ProtocolViolation(f"{count} messages came, and none could be used: {exchange.bad_reason}.")
+    if protocol.counters.quarantined:
+        raise ProtocolViolation(f"No data could be used: {_bad_messages(visit)}.")
     interval_s = case.spec.bar_interval_s or 0
     if wait_s < interval_s:
         return Finding(f"none within {wait_s:g} s, and it comes once in {interval_s} s (--timeout)", Status.SKIP)
@@ -272,6 +272,19 @@ def _first(visit: Visit, event: MarketEvent) -> Finding:
     found = punctuality(late_s, visit.skew)
     detail = f"{what} came {found.detail}"
     return Finding(detail, found.status, found.verdict, found.advice, {**facts, **found.facts})
+
+
+def _with_bad_messages(visit: Visit, finding: Finding) -> Finding:
+    """The finding, and the messages that could not be used besides."""
+    if not visit.protocol.counters.quarantined:
+        return finding
+    detail = f"{finding.detail}; {_bad_messages(visit)}"
+    return Finding(detail, Status.WARN, Verdict.THEM, "Send this report to the provider.", finding.facts)
+
+
+def _bad_messages(visit: Visit) -> str:
+    count = visit.protocol.counters.quarantined
+    return f"{count} bad message{'s' if count > 1 else ''} ({visit.exchange.bad_reason})"
 
 
 def _patience(case: Case) -> float:

@@ -1,0 +1,397 @@
+from __future__ import annotations
+
+import contextlib
+import io
+from typing import ClassVar
+
+import msgspec
+import pytest
+
+from tests.cli.scripted import Item, ScriptedWire, batch
+from tickstream.cli.checks import Case
+from tickstream.cli.environment import Environment
+from tickstream.cli.exchange import Exchange
+from tickstream.cli.live import FeedOptions
+from tickstream.cli.remote_checks import (
+    REMOTE_CHECKS,
+    Visit,
+    check_auth,
+    check_clock,
+    check_data,
+    check_ping,
+    check_subscribe,
+    goodbye,
+)
+from tickstream.clock import FakeClock
+from tickstream.diagnosis import Examination, Finding, Skew, Status, Verdict
+from tickstream.errors import (
+    AuthTimeout,
+    ConnectionLost,
+    InvalidKey,
+    NoData,
+    ProtocolViolation,
+    QuotaExceeded,
+    SessionStale,
+    SymbolRefused,
+)
+from tickstream.events import Quote
+from tickstream.keys import Secret
+from tickstream.providers.base import ConnectRequest, Feed, FeedProtocol, Phase, ProviderSpec
+from tickstream.providers.tickatlas import SPEC
+from tickstream.session.urls import parse_target
+from tickstream.subscriptions import Subscription
+from tickstream.timestamps import Timestamp
+
+SATURDAY_NS = 1_782_561_600_000_000_000  # 2026-06-27T12:00:00Z
+DATE = "Wed, 24 Jun 2026 14:54:00 GMT"
+
+
+def welcome(**changes: object) -> dict[str, object]:
+    account = {"plan": "pro", "max_symbols": 20, "credits_per_push": 4, "daily_quota_remaining": 1000}
+    return {"type": "authenticated", **account, **changes}
+
+
+def subscribed(*symbols: str) -> dict[str, object]:
+    return {"type": "subscribed", "symbols": list(symbols), "total_subscribed": len(symbols)}
+
+
+def quote(time: str = "2026-06-24T14:53:00Z", symbol: str = "EURUSD", close: object = 1.1) -> dict[str, object]:
+    prices = {"open": 1.1, "high": 1.1, "low": 1.1, "close": close, "bid": 1.1, "ask": 1.2}
+    return {"type": "quote", "data": {"symbol": symbol, "time": time, **prices, "spread": 1, "volume": 7}}
+
+
+def visit(
+    *script: tuple[float, Item],
+    clock: FakeClock | None = None,
+    symbols: tuple[str, ...] = ("EURUSD",),
+    timeout_s: float | None = None,
+    spec: ProviderSpec = SPEC,
+    url: str = "wss://feed.example/",
+    demo: bool = False,
+    tty: bool = False,
+    pong_s: float | None = 0.1,
+) -> Visit:
+    """A visit to a provider who plays this script, one minute after 14:53 began."""
+    clock = clock or FakeClock()
+    env = Environment(io.BytesIO(), io.BytesIO(), io.StringIO(), {}, clock, stderr_isatty=tty)
+    exam = Examination(tuple(REMOTE_CHECKS), clock, lambda step: None)
+    case = Case(env, FeedOptions(), exam, timeout_s, url if demo else None)
+    case.spec, case.symbols, case.url, case.target = spec, symbols, url, parse_target(url)
+    wire = ScriptedWire(clock, *script, pong_s=pong_s)
+    protocol = spec.protocol(Feed(url, Subscription(symbols), Secret("tk_canary_0123456789")))
+    return Visit(case, Exchange(wire, protocol, clock), DATE, clock.now_ns(), 0.1)
+
+
+def live(*script: tuple[float, Item], symbols: tuple[str, ...] = ("EURUSD",), **options: object) -> Visit:
+    """A visit that has subscribed."""
+    visited = visit((0.0, batch(welcome(), subscribed(*symbols))), *script, symbols=symbols, **options)  # type: ignore[arg-type]
+    check_auth(visited)
+    check_subscribe(visited)
+    return visited
+
+
+def seconds(visited: Visit) -> float:
+    """Fake time that has passed."""
+    return visited.case.env.clock.monotonic() - FakeClock().monotonic()
+
+
+# --- clock -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_clock_that_agrees_is_well() -> None:
+    visited = visit()
+    visited.upgraded_ns += 750_000_000
+    found = check_clock(visited)
+    assert (found.status, found.facts) == (Status.OK, {"skew_s": 0.2, "within_s": 0.6})
+    assert visited.skew is not None
+
+
+def test_a_clock_that_is_off_is_a_warning_to_the_user() -> None:
+    visited = visit()
+    visited.upgraded_ns += 4_950_000_000
+    found = check_clock(visited)
+    assert (found.status, found.verdict) == (Status.WARN, Verdict.YOU)
+    assert "4.4 s ahead of theirs" in found.detail
+
+
+def test_without_a_date_the_clock_is_not_judged() -> None:
+    visited = visit()
+    visited.date = ""
+    assert check_clock(visited).status is Status.SKIP
+
+
+# --- auth ------------------------------------------------------------------------------------------------------------
+
+
+def test_auth_shows_plan_limits_and_what_is_left() -> None:
+    found = check_auth(visit((0.2, batch(welcome()))))
+    assert found.detail == "plan pro, up to 20 symbols, 4 credits a push, 1,000 credits left today"
+    assert (found.status, found.facts["quota_remaining"]) == (Status.OK, 1000)
+
+
+@pytest.mark.parametrize(
+    ("left", "symbols", "status"),
+    [(8, ("EURUSD", "XAUUSD"), Status.OK), (7, ("EURUSD", "XAUUSD"), Status.WARN), (0, ("EURUSD",), Status.WARN)],
+)
+def test_credits_that_do_not_pay_for_one_push_of_each_symbol_are_a_warning(
+    left: int, symbols: tuple[str, ...], status: Status
+) -> None:
+    found = check_auth(visit((0.2, batch(welcome(daily_quota_remaining=left))), symbols=symbols))
+    assert found.status is status
+
+
+def test_what_the_provider_does_not_say_of_the_plan_is_left_out() -> None:
+    found = check_auth(visit((0.2, batch({"type": "authenticated"}))))
+    assert (found.detail, found.status) == ("plan unknown, unlimited credits", Status.OK)
+
+
+def test_a_refusal_is_raised() -> None:
+    with pytest.raises(InvalidKey):
+        check_auth(visit((0.2, batch({"type": "error", "code": "invalid_key"}))))
+
+
+def test_what_else_the_provider_says_is_a_warning() -> None:
+    found = check_auth(visit((0.2, batch(welcome(), {"type": "news", "text": "hello"}))))
+    assert (found.status, found.verdict) == (Status.WARN, Verdict.THEM)
+    assert "unknown_type: " in found.detail
+
+
+class PublicFeed(FeedProtocol):
+    """A provider without keys, which has no deadlines of its own."""
+
+    spec: ClassVar[ProviderSpec] = msgspec.structs.replace(SPEC, name="public", key_env=None, bar_interval_s=None)
+    phases: ClassVar[tuple[Phase, ...]] = ()
+
+    def connect_request(self) -> ConnectRequest:
+        return ConnectRequest(self.feed.url)
+
+    def open(self, now: float) -> None:
+        self.asked = frozenset(self.feed.subscription.symbols)
+
+    def receive(self, payloads: list[bytes], ts_recv: Timestamp, now: float) -> None:
+        for payload in payloads:
+            if payload == b"go":
+                self.go_live()
+            elif payload == b"timeless":
+                self._events.append(Quote("public", "BTCUSD", None, ts_recv))
+            else:
+                self._events.append(Quote("public", "BTCUSD", Timestamp(ts_recv - 500_000_000), ts_recv))
+
+
+PUBLIC = msgspec.structs.replace(PublicFeed.spec, protocol=PublicFeed)
+
+
+def test_a_public_feed_needs_no_account() -> None:
+    assert check_auth(visit((0.2, batch("go")), spec=PUBLIC)).detail == "no account needed"
+
+
+def test_a_provider_without_deadlines_is_not_waited_for_for_ever() -> None:
+    visited = visit(spec=PUBLIC)
+    with pytest.raises(AuthTimeout):
+        check_auth(visited)
+    assert seconds(visited) == 15.0
+    visited = visit(spec=PUBLIC)
+    with pytest.raises(SessionStale):
+        check_subscribe(visited)
+    assert seconds(visited) == 15.0
+
+
+# --- subscribe -------------------------------------------------------------------------------------------------------
+
+
+def test_confirmed_symbols_are_listed() -> None:
+    symbols = tuple(f"SYM{number}" for number in range(12))
+    visited = visit((0.0, batch(welcome(), subscribed(*symbols))), symbols=symbols)
+    check_auth(visited)
+    found = check_subscribe(visited)
+    assert found.detail.endswith("SYM8, SYM9 and 2 more confirmed")
+    assert found.facts == {"confirmed": list(symbols), "refused": []}
+
+
+def test_refused_symbols_are_a_warning_to_the_user_with_what_the_provider_said() -> None:
+    refusal = {"type": "error", "code": "invalid_symbol", "message": "Unknown symbol: NOPE"}
+    visited = visit((0.0, batch(welcome())), (0.1, batch(refusal, subscribed("EURUSD"))), symbols=("EURUSD", "NOPE"))
+    check_auth(visited)
+    found = check_subscribe(visited)
+    assert (found.status, found.verdict, found.facts["refused"]) == (Status.WARN, Verdict.YOU, ["NOPE"])
+    assert "EURUSD confirmed; NOPE refused: " in found.detail
+    assert "invalid_symbol: " in found.detail
+
+
+def test_when_all_are_refused_it_fails() -> None:
+    visited = visit((0.0, batch(welcome(), subscribed())))
+    check_auth(visited)
+    with pytest.raises(SymbolRefused):
+        check_subscribe(visited)
+
+
+# --- ping ------------------------------------------------------------------------------------------------------------
+
+
+def test_five_pings_are_timed() -> None:
+    found = check_ping(live(pong_s=0.05))
+    assert found.facts == {"pings": 5, "min_ms": 50.0, "median_ms": 50.0}
+
+
+def test_a_server_that_answers_no_pings_is_a_warning_after_one_wait() -> None:
+    visited = live(pong_s=None)
+    found = check_ping(visited)
+    assert (found.status, found.verdict, seconds(visited)) == (Status.WARN, Verdict.THEM, 5.0)
+
+
+# --- data ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_candle_is_waited_for_and_its_time_compared_with_ours() -> None:
+    visited = live((0.4, batch(quote())))
+    found = check_data(visited)
+    assert found.detail == "EURUSD bar of 2026-06-24T14:53:00Z came 0.4 s after its end"
+    assert (found.status, found.facts["late_s"]) == (Status.OK, 0.4)
+
+
+@pytest.mark.parametrize(
+    ("time", "skew", "verdict"),
+    [
+        ("2026-06-24T17:53:00Z", None, Verdict.THEM),
+        ("2026-06-24T14:50:00Z", Skew(0.0, 0.5), Verdict.THEM),
+        ("2026-06-24T14:50:00Z", Skew(120.0, 0.5), Verdict.YOU),
+    ],
+)
+def test_a_candle_whose_time_does_not_fit_is_a_warning(time: str, skew: Skew | None, verdict: Verdict) -> None:
+    visited = live((0.4, batch(quote(time))))
+    visited.skew = skew
+    found = check_data(visited)
+    assert (found.status, found.verdict) == (Status.WARN, verdict)
+
+
+def test_the_time_of_a_replay_on_this_machine_is_not_judged() -> None:
+    found = check_data(live((0.4, batch(quote("2020-01-01T00:00:00Z"))), url="ws://127.0.0.1:1/"))
+    assert found.status is Status.OK
+    assert "simulation" in found.detail
+
+
+def test_data_without_bars_is_not_expected_to_be_a_minute_late() -> None:
+    script = [(0.0, batch("go")), (0.1, batch("tick"))]
+    visited = visit(*script, spec=PUBLIC, symbols=("BTCUSD",))
+    check_auth(visited)
+    assert check_data(visited).detail.endswith("came 0.5 s after its end")
+
+
+def test_data_without_a_time_is_data() -> None:
+    visited = visit((0.0, batch("go")), (0.1, batch("timeless")), spec=PUBLIC, symbols=("BTCUSD",))
+    check_auth(visited)
+    found = check_data(visited)
+    assert (found.detail, found.status) == ("BTCUSD quote, without a time", Status.OK)
+
+
+def test_no_data_in_an_open_market_fails_after_a_candle_and_some_patience() -> None:
+    visited = live()
+    with pytest.raises(NoData) as caught:
+        check_data(visited)
+    assert seconds(visited) == 75.0
+    assert "EURUSD within 75 s" in str(caught.value)
+
+
+def test_without_bars_the_patience_is_shorter() -> None:
+    visited = visit((0.0, batch("go")), spec=PUBLIC, symbols=("BTCUSD",))
+    check_auth(visited)
+    with pytest.raises(NoData):
+        check_data(visited)
+    assert seconds(visited) == 30.0
+
+
+def test_a_patience_shorter_than_a_candle_proves_nothing() -> None:
+    visited = live(timeout_s=20.0)
+    found = check_data(visited)
+    assert (found.status, seconds(visited)) == (Status.SKIP, 20.0)
+    assert "once in 60 s" in found.detail
+
+
+def test_with_a_timeout_of_0_nothing_is_waited_for() -> None:
+    visited = live(timeout_s=0.0)
+    assert check_data(visited) == Finding("not waited for (--timeout 0)", Status.SKIP)
+    assert seconds(visited) == 0.0
+
+
+def test_a_closed_market_is_said_and_not_waited_for() -> None:
+    visited = live(clock=FakeClock(SATURDAY_NS))
+    found = check_data(visited)
+    assert (found.status, seconds(visited)) == (Status.SKIP, 0.0)
+    assert found.detail == "the market of EURUSD is closed until 2026-06-28T21:00Z: no data is expected"
+
+
+def test_one_open_market_is_enough_to_wait_for() -> None:
+    visited = live((3.0, batch(quote(symbol="BTCUSD"))), clock=FakeClock(SATURDAY_NS), symbols=("EURUSD", "BTCUSD"))
+    assert check_data(visited).detail.startswith("BTCUSD bar")
+
+
+def test_the_demo_has_no_weekend() -> None:
+    visited = live((1.0, batch(quote())), clock=FakeClock(SATURDAY_NS), url="ws://127.0.0.1:1/", demo=True)
+    assert check_data(visited).status is Status.OK
+
+
+def test_data_that_came_before_is_taken_even_in_a_closed_market() -> None:
+    last = quote("2026-06-27T11:59:00Z")
+    visited = visit((0.0, batch(welcome(), subscribed("EURUSD"), last)), clock=FakeClock(SATURDAY_NS))
+    check_auth(visited)
+    assert check_data(visited).detail.endswith("came 0.0 s after its end")
+
+
+@pytest.mark.parametrize("tty", [True, False])
+def test_on_a_terminal_it_says_that_it_waits(tty: bool) -> None:
+    visited = live((3.0, batch(quote())), tty=tty)
+    check_data(visited)
+    assert isinstance(visited.case.env.stderr, io.StringIO)
+    assert visited.case.env.stderr.getvalue() == ("waiting up to 75 s for data ...\n" if tty else "")
+
+
+@pytest.mark.parametrize("when_s", [0.0, 5.0])
+def test_used_up_credits_end_the_wait(when_s: float) -> None:
+    error = {"type": "error", "code": "quota_exceeded", "message": "Daily quota exhausted"}
+    visited = live((when_s, batch(error)))
+    with pytest.raises(QuotaExceeded):
+        check_data(visited)
+    assert seconds(visited) == when_s
+
+
+def test_nothing_but_bad_messages_is_a_broken_protocol() -> None:
+    visited = live((1.0, batch("{")), (1.0, batch("}")))
+    with pytest.raises(ProtocolViolation) as caught:
+        check_data(visited)
+    assert "2 bad messages (" in str(caught.value)
+
+
+def test_bad_messages_beside_data_are_a_warning() -> None:
+    found = check_data(live((1.0, batch("{")), (1.0, batch(quote()))))
+    assert (found.status, found.verdict) == (Status.WARN, Verdict.THEM)
+    assert "; 1 bad message (" in found.detail
+
+
+# --- the end ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "closed"),
+    [
+        (None, (1000, "")),
+        (NoData("none"), (1000, "")),
+        (InvalidKey("no"), (1000, "")),
+        (KeyboardInterrupt(), (1000, "")),
+        (ProtocolViolation("too big", close_code=1009), (1009, "protocol error")),
+        (ConnectionLost("broke"), None),
+    ],
+    ids=repr,
+)
+def test_it_says_goodbye_unless_nobody_is_there(error: BaseException | None, closed: tuple[int, str] | None) -> None:
+    wire = ScriptedWire(FakeClock())
+    with contextlib.ExitStack() as stack:
+        if error is not None:
+            stack.enter_context(pytest.raises(type(error)))
+        stack.enter_context(goodbye(wire))
+        stack.callback(_raise, error)
+    assert wire.closed == [closed]
+
+
+def _raise(error: BaseException | None) -> None:
+    if error is not None:
+        raise error
