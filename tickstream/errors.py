@@ -7,8 +7,8 @@
     │   ├── ResolveError               the host name has no address
     │   ├── ConnectionLost             end of file, reset, close frame (code and reason kept)
     │   ├── HandshakeError             the server answered the upgrade with something else
+    │   │   └── RefusedByServer        with an HTTP status that no retry mends (400, 404, 410, 426)
     │   └── SessionStale               connected, and mute
-    ├── RefusedByServer           10   HTTP 4xx that no retry mends (400, 404, 410, 426)
     ├── TlsError                  11   certificate or TLS failure
     ├── InsecureUrl               11   ws:// to another machine, or a redirect
     ├── ProviderError             12   the provider reports an error; `code` is its own word for it

@@ -41,7 +41,7 @@ class Supervisor:
         self._lock = threading.Lock()
         self._error: TickstreamError | None = None
         self.crash: BaseException | None = None
-        """A bug that ended a session's thread."""
+        """The first bug that ended a session's thread."""
         rng = rng or random.Random()
         self.statuses = [
             SessionStatus(context.spec.name, number, feed.subscription.symbols) for number, feed in enumerate(feeds, 1)
@@ -87,7 +87,7 @@ class Supervisor:
         try:
             session.run()
         except BaseException as bug:  # noqa: BLE001 - it is re-raised in the main thread
-            self.crash = bug
+            self.crash = self.crash or bug
         with self._lock:
             self._running -= 1
             if self._error is None and not isinstance(session.error, SymbolRefused):

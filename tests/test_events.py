@@ -1,0 +1,137 @@
+"""The schema: names, order and form of what is written are a contract with every reader of the output."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from tickstream.events import (
+    EVENT_TYPES,
+    Account,
+    Bar,
+    Batch,
+    Event,
+    Gap,
+    MarketEvent,
+    Notice,
+    Quote,
+    SessionEvent,
+    Summary,
+    Trade,
+    wire_fields,
+)
+from tickstream.numbers import number
+from tickstream.timestamps import Timestamp, rfc3339
+
+MINUTE = Timestamp(1_782_312_840_000_000_000)
+RECEIVED = Timestamp(1_782_312_901_204_511_000)
+FIRST = ("type", "provider", "symbol", "ts_event", "ts_recv")
+
+FIELDS = {
+    "bar": (*FIRST, "interval", "open", "high", "low", "close", "volume", "bid", "ask", "spread", "closed"),
+    "quote": (*FIRST, "bid", "bid_size", "ask", "ask_size", "spread", "last", "sequence"),
+    "trade": (*FIRST, "price", "size", "side", "trade_id", "sequence"),
+    "session": ("type", "provider", "session", "epoch", "ts_recv", "state", "reason", "retry_in_s"),
+    "account": ("type", "provider", "ts_recv", "plan", "max_symbols", "credits_per_push", "quota_remaining"),
+    "gap": ("type", "provider", "symbols", "reason", "from", "to", "session", "epoch", "missed"),
+    "notice": ("type", "provider", "ts_recv", "code", "message", "symbols"),
+    "summary": (
+        "type", "provider", "ts_recv", "duration_s", "exit_code", "events", "written", "dropped", "quarantined",
+        "unknown", "unrequested", "gaps", "missed", "reconnects", "symbols", "refused", "bytes", "credits_used",
+        "credits_remaining",
+    ),
+}  # fmt: skip
+
+
+def bar(**changes: Any) -> Bar:
+    made = Bar(
+        "tickatlas", "EURUSD", MINUTE, RECEIVED, "1m",
+        number("1.13468"), number("1.13468"), number("1.13448"), number("1.1345"), number("291"),
+        number("1.1345"), number("1.13462"), number("0.00012"), True,
+    )  # fmt: skip
+    return msgspec.structs.replace(made, **changes)
+
+
+def line(event: Event) -> str:
+    return msgspec.json.Encoder(enc_hook=rfc3339).encode(event).decode()
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_the_fields_of_an_event_are_written_in_this_order(name: str) -> None:
+    assert wire_fields(EVENT_TYPES[name]) == FIELDS[name]
+
+
+def test_the_table_of_events_is_complete() -> None:
+    assert set(EVENT_TYPES) == set(FIELDS)
+    assert set(EVENT_TYPES.values()) == {*MarketEvent.__subclasses__(), *Event.__subclasses__()} - {MarketEvent}
+
+
+def test_a_bar_is_written_with_the_digits_of_the_provider() -> None:
+    assert line(bar()) == (
+        '{"type":"bar","provider":"tickatlas","symbol":"EURUSD","ts_event":"2026-06-24T14:54:00.000000Z",'
+        '"ts_recv":"2026-06-24T14:55:01.204511Z","interval":"1m","open":1.13468,"high":1.13468,"low":1.13448,'
+        '"close":1.1345,"volume":291,"bid":1.1345,"ask":1.13462,"spread":0.00012,"closed":true}'
+    )
+    assert '"close":1.08430,' in line(bar(close=number("1.08430")))
+    assert '"close":0.00000001,' in line(bar(close=number("0.00000001")))
+
+
+def test_what_is_unknown_is_absent_and_never_zero() -> None:
+    event = bar(volume=None, bid=None, ask=None, spread=None, closed=None)
+    assert list(json.loads(line(event))) == list(FIELDS["bar"][:10])
+    assert json.loads(line(Quote("p", "S", MINUTE, RECEIVED))) == {
+        "type": "quote", "provider": "p", "symbol": "S",
+        "ts_event": "2026-06-24T14:54:00.000000Z", "ts_recv": "2026-06-24T14:55:01.204511Z",
+    }  # fmt: skip
+
+
+def test_a_zero_that_the_provider_sent_is_written() -> None:
+    assert json.loads(line(bar(volume=number("0"), spread=number("0.00"))))["volume"] == 0
+    assert '"spread":0.00' in line(bar(spread=number("0.00")))
+
+
+def test_ids_stay_text() -> None:
+    trade = Trade("p", "S", MINUTE, RECEIVED, number("1.5"), number("2"), "buy", "0012345678901234567890", 7)
+    assert json.loads(line(trade))["trade_id"] == "0012345678901234567890"
+
+
+def test_a_gap_says_from_when_to_when_in_its_output() -> None:
+    gap = Gap("tickatlas", ("EURUSD", "XAUUSD"), "disconnect", MINUTE, RECEIVED, 1, 2, 3)
+    assert line(gap) == (
+        '{"type":"gap","provider":"tickatlas","symbols":["EURUSD","XAUUSD"],"reason":"disconnect",'
+        '"from":"2026-06-24T14:54:00.000000Z","to":"2026-06-24T14:55:01.204511Z","session":1,"epoch":2,"missed":3}'
+    )
+    assert "missed" not in line(Gap("tickatlas", ("EURUSD",), "quota", MINUTE, RECEIVED))
+
+
+def test_stream_events_name_themselves() -> None:
+    down = SessionEvent("tickatlas", 1, 3, RECEIVED, "down", "refused", 1.5)
+    assert line(down) == (
+        '{"type":"session","provider":"tickatlas","session":1,"epoch":3,"ts_recv":"2026-06-24T14:55:01.204511Z",'
+        '"state":"down","reason":"refused","retry_in_s":1.5}'
+    )
+    assert json.loads(line(Notice("tickatlas", RECEIVED, "stale", "no data")))["type"] == "notice"
+    assert "quota_remaining" not in line(Account("tickatlas", RECEIVED, "pro", 20, 4))
+
+
+def test_a_summary_shows_all_its_counters_even_at_zero() -> None:
+    summary = Summary("p", RECEIVED, 1.5, 0, 0, 0, 0, 0, 0, 0, 0, None, 0, 1, (), 0, None, None)
+    assert tuple(json.loads(line(summary))) == FIELDS["summary"]
+    assert json.loads(line(summary))["missed"] is None
+
+
+@pytest.mark.parametrize("kind", EVENT_TYPES.values())
+def test_events_are_immutable(kind: type[Event]) -> None:
+    assert kind.__struct_config__.frozen
+    with pytest.raises(AttributeError):
+        bar().close = number("2")  # type: ignore[misc]  # that is what must not work
+
+
+def test_a_batch_begins_with_nothing_of_another_one() -> None:
+    first, second = (Batch(1, 1, RECEIVED, []) for _ in range(2))
+    first.payloads.append(b"{}")
+    assert second.payloads == []
+    assert second.quarantined == []
