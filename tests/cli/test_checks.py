@@ -171,7 +171,7 @@ def test_the_keys_origin_is_all_that_is_said_of_it() -> None:
     made = ready(env={SPEC.key_env: "tk_canary_0123456789"})
     check_url(made)
     found = check_key(made)
-    assert found.detail == f"from environment {SPEC.key_env}"
+    assert found.detail == f"environment {SPEC.key_env}"
     assert found.facts == {"origin": f"environment {SPEC.key_env}"}
     assert made.key == Secret("tk_canary_0123456789")
 

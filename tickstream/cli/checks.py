@@ -159,7 +159,7 @@ def check_key(case: Case) -> Finding:
     case.key = found.key if found else None
     if found is None:
         return Finding(f"{case.spec.title} needs none", facts={"origin": None})
-    return Finding(f"from {found.origin}", facts={"origin": found.origin})
+    return Finding(found.origin, facts={"origin": found.origin})
 
 
 def check_proxy(case: Case) -> Finding:
