@@ -29,7 +29,7 @@ json_values = st.recursive(
 )
 
 
-@pytest.mark.parametrize("digits", ["1.08430", "0.00000001", "1e-08", "100", "-0.0", "1E+5", "0", "1234567890123456789.5"])
+@pytest.mark.parametrize("digits", ["1.08430", "0.00000001", "1e-08", "100", "-0.0", "1E+5", "0", "1234567890123456.5"])
 def test_the_digits_of_the_provider_are_kept(digits: str) -> None:
     assert text(number(digits)) == digits
     assert msgspec.json.encode({"price": number(digits)}) == b'{"price":' + digits.encode() + b"}"
