@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import msgspec
 
@@ -42,7 +43,7 @@ class Journal:
         self._path = path
         self._lock = threading.Lock()
         try:
-            self._file = path.open("ab") if path else None
+            self._file: BinaryIO | None = path.open("ab") if path else None
         except OSError as error:
             raise OutputError(f"Cannot write the journal {path}: {error.strerror or error}") from error
 
@@ -66,12 +67,15 @@ class Journal:
             self._file.write(b"".join(map(_line, records)))
             self._file.flush()
         except OSError as error:
+            self.close()
             raise OutputError(f"Cannot write the journal {self._path}: {error.strerror or error}") from error
 
     def close(self) -> None:
-        """Let go of the file."""
-        if self._file is not None:
-            self._file.close()
+        """Let go of the file. What could not be written before is not tried again."""
+        file, self._file = self._file, None
+        if file is not None:
+            with contextlib.suppress(OSError):
+                file.close()
 
 
 def _line(sent: Sent) -> bytes:

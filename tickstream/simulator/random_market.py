@@ -56,8 +56,6 @@ INSTRUMENTS: dict[str, Instrument] = {
     "TSLA": Instrument("176.85", 4, 19),
 }
 
-DEFAULT_SPREAD_POINTS = 12
-
 WAVES = 9
 """Waves of 1, 4, 16, ... minutes; the longest has 65,536 (45 days)."""
 
@@ -69,8 +67,7 @@ _CURRENCIES = frozenset((
 
 def spread_of(symbol: str) -> int:
     """The usual spread of a symbol in points."""
-    known = INSTRUMENTS.get(symbol)
-    return known.spread_points if known else DEFAULT_SPREAD_POINTS
+    return instrument(symbol).spread_points
 
 
 def instrument(symbol: str) -> Instrument:
@@ -190,7 +187,7 @@ class _Walk:
 
     def _height(self, wave: int, step: int) -> int:
         """Between -top and +top."""
-        top = (self._move << wave) >> 1
+        top = self._move << wave
         return _hash(self._salt ^ (wave + 1 << 56) ^ step) % (2 * top + 1) - top
 
 

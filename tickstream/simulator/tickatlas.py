@@ -180,7 +180,7 @@ class Conversation:
                 return
             try:
                 decoded = msgspec.json.decode(payload)
-            except (msgspec.DecodeError, RecursionError):
+            except (msgspec.DecodeError, ValueError, RecursionError):
                 decoded = None
             if isinstance(decoded, dict) and isinstance(decoded.get("action"), str):
                 self._handle(decoded, now)
