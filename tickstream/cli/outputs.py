@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
@@ -80,9 +81,11 @@ def stream(
         talk.line(line)
     talk.muted = _shares_terminal(env, spec)
     parts = Parts(feed.supervisor, feed.queue, feed.gaps, limit, sink, output, talk, feed.status, spec.refresh_s)
-    with_file = quarantine_writer(options.quarantine, env) if options.quarantine else None
-    runs.append(Run(env.clock, parts, bounds, events_in_data=options.events, on_quarantined=with_file))
-    return runs[0].execute()
+    with contextlib.ExitStack() as opened:
+        opened.callback(output.close)
+        with_file = opened.enter_context(quarantine(options.quarantine, env)) if options.quarantine else None
+        runs.append(Run(env.clock, parts, bounds, events_in_data=options.events, on_quarantined=with_file))
+        return runs[0].execute()
 
 
 def _format(env: Environment, wanted: str) -> str:
@@ -96,8 +99,9 @@ def _shares_terminal(env: Environment, spec: SinkSpec) -> bool:
     return spec.owns_terminal and env.stdout_isatty and env.stderr_isatty
 
 
-def quarantine_writer(path: Path, env: Environment) -> Callable[[list[Quarantined]], None]:
-    """Appends unusable messages to a file only its owner can read, 10 MiB at the most. Raises OutputError."""
+@contextlib.contextmanager
+def quarantine(path: Path, env: Environment) -> Iterator[Callable[[list[Quarantined]], None]]:
+    """What appends unusable messages to a file only its owner can read, 10 MiB at the most. Raises OutputError."""
     try:
         file: IO[bytes] = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
     except OSError as error:
@@ -118,4 +122,5 @@ def quarantine_writer(path: Path, env: Environment) -> Callable[[list[Quarantine
                 except OSError as error:
                     raise OutputError(f"Cannot write the quarantine file {path}: {error.strerror}.") from error
 
-    return write
+    with file:
+        yield write

@@ -94,22 +94,30 @@ class Run:
         """Stream until a bound, a signal, the reader's end or an error. What was received is written before it returns."""
         self._status.started = self._started
         with self._signals:
-            self._sink.open()
-            code, error = ExitCode.OK, None
             try:
-                self._supervisor.start()
-                code = self._stream()
-            except TickstreamError as ended:
-                error = ended
-            except (ReaderGone, Abandoned) as ended:
-                code = self._output_gone(ended)
-            try:
-                self._finish(ExitCode(error.exit_code) if error else code)
-            except TickstreamError as ended:
-                error = error or ended
+                code, error = self._to_the_end()
+            finally:  # also of what nobody foresaw: it is told where the user can read it
+                self._supervisor.stop()
+                self._sink.close()
         if error is not None:
             raise error
         return self._verdict(code)
+
+    def _to_the_end(self) -> tuple[ExitCode, TickstreamError | None]:
+        code, error = ExitCode.OK, None
+        try:
+            self._sink.open()
+            self._supervisor.start()
+            code = self._stream()
+        except TickstreamError as ended:
+            error = ended
+        except (ReaderGone, Abandoned) as ended:
+            code = self._output_gone(ended)
+        try:
+            self._finish(ExitCode(error.exit_code) if error else code)
+        except TickstreamError as ended:
+            error = error or ended
+        return code, error
 
     def give_up_writing(self) -> bool:
         """Asked while the reader of our output keeps us waiting: True when the run is over and so is our patience."""
@@ -119,6 +127,7 @@ class Run:
             self._talk.line("the reader of the output is slow; reading from the provider goes on while there is room")
         ending = self._signals.received is not None or self._time_is_up(now)
         if ending and self._give_up_at is None:
+            self._supervisor.stop()
             self._give_up_at = now + self._bounds.drain_s
         return self._give_up_at is not None and now >= self._give_up_at
 
@@ -147,8 +156,6 @@ class Run:
         self._output_ended = True
         if isinstance(ended, ReaderGone):
             self._reader_gone = True
-            return ExitCode.OK
-        self._abandoned += ended.left
         return self._signalled() or ExitCode.OK
 
     def _signalled(self) -> ExitCode | None:
@@ -190,21 +197,22 @@ class Run:
             self._on_quarantined(batch.quarantined)
         for stage in self._stages:
             batch = stage.process(batch)
-        self._hear(batch)
+        market = self._hear(batch)
         if batch.events:
-            self._write(batch)
-
-    def _hear(self, batch: Batch) -> None:
-        """Count the market events and say the others."""
-        events = batch.events
-        talk = [event for event in events if not isinstance(event, MarketEvent)]
-        market = len(events) - len(talk)
+            self._write(batch, market)
         if market:
+            # After the write: while a slow reader keeps us waiting, the silence is not the feed's.
             self._last_data = self._clock.monotonic()
-            self._received += market
-            self._status.events = self._received
+
+    def _hear(self, batch: Batch) -> int:
+        """Say the stream events, and count the market events."""
+        talk = [event for event in batch.events if not isinstance(event, MarketEvent)]
+        market = len(batch.events) - len(talk)
+        self._received += market
+        self._status.events = self._received
         for event in talk:
             self._note(event)
+        return market
 
     def _note(self, event: Event) -> None:
         if isinstance(event, Notice) and event.code in ("symbol_refused", "symbol_limit"):
@@ -217,9 +225,17 @@ class Run:
         if not self._events_in_data:
             self._talk.event(event)
 
-    def _write(self, batch: Batch) -> None:
-        self._sink.write(batch)
-        self._written += sum(isinstance(event, MarketEvent) for event in batch.events)
+    def _write(self, batch: Batch, market: int) -> None:
+        left = market
+        try:
+            self._sink.write(batch)
+            left = 0
+        except Abandoned as given_up:
+            left = min(given_up.left, market)
+            self._abandoned += left
+            raise
+        finally:
+            self._written += market - left
 
     def _drain(self) -> None:
         """Write what is still on its way, for as long as the drain may take."""

@@ -71,7 +71,8 @@ class Supervisor:
         clock = self._context.clock
         deadline = clock.monotonic() + seconds
         for thread in self._threads:
-            thread.join(max(0.0, deadline - clock.monotonic()))
+            if thread.is_alive():  # not before it was started, either
+                thread.join(max(0.0, deadline - clock.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
     @property
