@@ -154,9 +154,18 @@ class Board:
         elif isinstance(event, Gap):
             missed = f", {event.missed} missed" if event.missed else ""
             self.notice = event.end, clean(f"gap ({event.reason}){missed}: {' '.join(event.symbols)}")
-        elif isinstance(event, SessionEvent) and event.state != "connecting":
-            reason = f": {event.reason}" if event.reason else ""
-            self.notice = event.ts_recv, clean(f"session {event.session} {event.state}{reason}")
+        elif isinstance(event, SessionEvent):
+            text = _session_news(event)
+            self.notice = (event.ts_recv, clean(text)) if text else self.notice
+
+
+def _session_news(event: SessionEvent) -> str:
+    """What a change of a session has to say for itself; nothing where all goes as planned."""
+    if event.state == "up":
+        return f"session {event.session} up again (connection {event.epoch})" if event.epoch > 1 else ""
+    if event.state == "connecting" or not event.reason:
+        return ""
+    return f"session {event.session} {event.state}: {event.reason}"
 
 
 def price_of(event: MarketEvent) -> Number | None:

@@ -23,6 +23,8 @@ from tickstream.timestamps import Timestamp
 DISPLAY_FIELDS = ("change", "change_pct", "trend", "age", "state")
 """Columns that only the table has."""
 
+FRESHNESS = ("age", "state")
+
 MAX_WIDTH = 24
 """Of a cell. Nothing honest is wider."""
 FLASH_S = 0.8
@@ -116,12 +118,12 @@ class Layout:
         grown = min(MAX_WIDTH, self._before.get(name, 0) + self._after.get(name, 0))
         return max(len(title(name)), _LEAST.get(name, 0), grown)
 
-    def choose(self, width: int) -> tuple[list[tuple[str, int]], int]:
+    def choose(self, width: int, without: tuple[str, ...] = ()) -> tuple[list[tuple[str, int]], int]:
         """The columns that fit into `width`, with their widths, and the gap between them: the least important go first.
 
         One column always stays; it may be cut.
         """
-        names = list(self.columns)
+        names = [name for name in self.columns if name not in without] or list(self.columns)
         gap = 1 if self._total(names, 2) > width >= self._total(names, 1) else 2
         while len(names) > 1 and self._total(names, gap) > width:
             names.remove(max(names, key=lambda name: self._rank.get(name, len(self._rank))))

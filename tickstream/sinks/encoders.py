@@ -89,16 +89,16 @@ def _picker(kind: type[Event], fields: tuple[str, ...]) -> Callable[[list[Event]
     described = [(name, Any, optional.get(name, always)) for name in names]
     picked = msgspec.defstruct("Picked", described, omit_defaults=True, gc=False)
     columns = [column(kind, name) for name in names]
-    return lambda events: list(starmap(picked, zip(*(one(events) for one in columns), strict=False)))
+    return lambda events: list(starmap(picked, zip(*(one(events) for one in columns), strict=True)))
 
 
 def column(kind: type[Event], name: str) -> Callable[[list[Event]], Iterable[Any]]:
     """Events of one type -> the values of one field; the same value for ever where it does not depend on the event."""
     if name == "type":
         tag = kind.__struct_config__.tag
-        return lambda _: repeat(tag)
+        return lambda events: repeat(tag, len(events))
     if name not in kind.__struct_encode_fields__:
-        return lambda _: repeat(None)
+        return lambda events: repeat(None, len(events))
     attribute = kind.__struct_fields__[kind.__struct_encode_fields__.index(name)]
     get = attrgetter(attribute)
     return lambda events: map(get, events)

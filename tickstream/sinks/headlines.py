@@ -67,7 +67,7 @@ def session_line(status: RunStatus, now: Now) -> Line:
         up = sum(one.state == "up" for one in sessions)
         left.append((f"{now.glyphs.dot}{up} of {len(sessions)} sessions up", "dim"))
     pings = [one.ping_ms for one in sessions if one.ping_ms is not None and one.state == "up"]
-    right: Line = [("ping ", "dim"), (f"{max(pings):.0f} ms", "")] if pings else []
+    right: Line = [("ping ", "dim"), (f"{max(pings):.{0 if max(pings) >= 10 else 1}f} ms", "")] if pings else []
     return both_ends(left, right, now.width, now.glyphs.ellipsis)
 
 

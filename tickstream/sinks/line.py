@@ -34,7 +34,7 @@ class LineSink(Sink):
         self._status = request.status or RunStatus("LIVE", "", [], ())
         self._board = Board(self._status.symbols)
         self._glyphs = glyphs_for(request.display.env)
-        self.owns_terminal = can_draw(request.display)
+        self.owns_terminal = can_draw(request)
         self._shown = ""
 
     def write(self, batch: Batch) -> None:

@@ -107,7 +107,7 @@ class _Layout:
             self.rows = _whole
         else:
             values = [column(kind, name) for name in columns]
-            self.rows = lambda events: zip(*(one(events) for one in values), strict=False)
+            self.rows = lambda events: zip(*(one(events) for one in values), strict=True)
 
 
 def _whole(events: list[Event]) -> Iterable[tuple[Any, ...]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tickstream.markets import Market, market_of
 from tickstream.sinks.board import Board, Row
-from tickstream.sinks.columns import Cell, Layout, Moment, cell, time_of_day, title, trend
+from tickstream.sinks.columns import FRESHNESS, Cell, Layout, Moment, cell, time_of_day, title, trend
 from tickstream.sinks.headlines import Now, counters_line, credits_line, notice_line, session_line, state_of, title_line
 from tickstream.sinks.terminal import Line, fit
 from tickstream.status import RunStatus
@@ -39,22 +39,24 @@ class Screen:
         self._silence_s = silence_s
         self._market_of = markets
 
-    def draw(self, now: Now, height: int | None = None) -> list[Line]:
-        """The lines of the screen at this moment, none wider than `now.width`, at most `height` of them."""
+    def draw(self, now: Now, height: int | None = None, *, final: bool = False) -> list[Line]:
+        """The lines of the screen at this moment, none wider than `now.width`, at most `height` of them.
+
+        `final`: nothing will come any more, so the columns about how fresh the data is are left out.
+        """
         rows = list(self._board.rows.values())
         above, below = self._around(now, height, len(rows))
         room = None if height is None else max(1, height - len(above) - len(below) - 1)
         shown, more = _shown(rows, room)
-        table = self._table(shown, now)
+        table = self._table(shown, now, FRESHNESS if final else ())
         if more:
             table.append([(fit(f"+{more} more", now.width, now.glyphs.ellipsis), "dim")])
         return (above + table + below)[:height]
 
     def plain(self, rows: Sequence[Row], now: Now, heading: bool) -> list[str]:
-        """The rows as lines for a place without a cursor, each with the time; the trend is left out."""
+        """The rows as lines for a place without a cursor, each with the time; trend and age would not help there."""
         cells, clock, ellipsis = self._cells(rows, now), time_of_day(now.wall_ns, now.tz), now.glyphs.ellipsis
-        chosen, gap = self._layout.choose(now.width - len(clock) - 2)
-        chosen = [(name, width) for name, width in chosen if name != "trend"]
+        chosen, gap = self._layout.choose(now.width - len(clock) - 2, without=("trend", "age"))
         between = " " * gap
         lines = []
         if heading:
@@ -98,9 +100,9 @@ class Screen:
             wanted = [part for part in wanted if part in best]
         return [line for _, up, line in wanted if up], [line for _, up, line in wanted if not up]
 
-    def _table(self, rows: Sequence[Row], now: Now) -> list[Line]:
+    def _table(self, rows: Sequence[Row], now: Now, without: tuple[str, ...]) -> list[Line]:
         layout, cells = self._layout, self._cells(rows, now)
-        chosen, gap = layout.choose(now.width)
+        chosen, gap = layout.choose(now.width, without)
         space, ellipsis = (" " * gap, ""), now.glyphs.ellipsis
         lines = [self._heading(chosen, gap, now)]
         for row, texts in zip(rows, cells, strict=True):

@@ -103,7 +103,7 @@ class LiveTable(PlainTable):
         self._closed = True
         self._alternate.leave()
         columns, _ = terminal_size(self._output.fd, self._display)
-        text = ansi(self._screen.draw(self._now(columns)), self._console)
+        text = ansi(self._screen.draw(self._now(columns), final=True), self._console)
         with contextlib.suppress(OutputError, ReaderGone, Abandoned):  # a terminal that is gone needs no last picture
             self._output.write("".join(f"{line}\r\n" for line in text).encode("utf-8", "replace"))
 
@@ -149,12 +149,12 @@ def terminal_size(fd: int, display: Display) -> tuple[int, int]:
 
 def make(request: SinkRequest) -> Sink:
     """The live table on a terminal that can do it, plain lines elsewhere. Raises UsageError for unknown fields."""
-    return LiveTable(request) if can_draw(request.display) else PlainTable(request)
+    return LiveTable(request) if can_draw(request) else PlainTable(request)
 
 
-def can_draw(display: Display) -> bool:
+def can_draw(request: SinkRequest) -> bool:
     """Whether there is a terminal, and its cursor can be moved. Old Windows consoles know no escape sequences."""
-    if not display.isatty or is_dumb(display.env):
+    if not request.display.isatty or request.output.fd < 0 or is_dumb(request.display.env):
         return False
     if sys.platform == "win32":
         from rich.console import detect_legacy_windows
