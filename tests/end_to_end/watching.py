@@ -1,6 +1,6 @@
 """`tickstream` run from end to end: as a process, or in a thread of this one, against a simulator on loopback.
 
-Both kinds of run are read by threads, so that a test waits for what it wants to see, with a deadline, and never for time
+Both kinds of run are read by threads, so that a test waits for what it wants to see, with a deadline, never for time
 to pass.
 """
 

@@ -1,4 +1,4 @@
-"""A run: the main thread's loop from the queue through the pipeline to the output, its bounds, its end and its account."""
+"""A run: the main thread's loop from the queue through the pipeline to the output, its bounds, end and account."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Run:
     # --- the whole ---------------------------------------------------------------------------------------------
 
     def execute(self) -> ExitCode:
-        """Stream until a bound, a signal, the reader's end or an error. What was received is written before it returns."""
+        """Stream until a bound, a signal, the end of the reader or an error. What was received is written by then."""
         self._status.started = self._started
         with self._signals:
             try:
