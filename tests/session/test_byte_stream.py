@@ -106,12 +106,14 @@ def test_reading_ahead_is_bounded(pair: tuple[Moody, socket.socket], monkeypatch
 
     thread = threading.Thread(target=flood)
     thread.start()
-    with pytest.raises(ConnectionLost, match=r"0\.3 s"):
-        stream.write(b"y" * 50_000_000, 0.3)
+    try:
+        with pytest.raises(ConnectionLost, match=r"0\.3 s"):
+            stream.write(b"y" * 50_000_000, 0.3)
+    finally:
+        stop.set()
+        thread.join()
+        stream.close()
     assert 100_000 <= stream.bytes_received < 100_000 + 65536
-    stop.set()
-    thread.join()
-    stream.close()
 
 
 def test_a_step_waits_for_whatever_tls_wants(pair: tuple[Moody, socket.socket]) -> None:

@@ -125,6 +125,29 @@ def test_a_violation_comes_after_the_data_and_is_answered_with_its_close_code(wr
         assert answered == [Close(code, "")]
 
 
+def test_the_server_sees_an_orderly_end_even_when_we_have_not_read_all_it_sent() -> None:
+    """Closing a socket with unread bytes would reset the connection, and the close frame could be lost with it."""
+    seen: list[bytes | OSError] = []
+
+    def script(peer: Peer) -> None:
+        peer.send(b"\xc1\x00" + encode_frame(TEXT, b"never read") * 20_000)
+        peer.read_frames()
+        try:
+            peer.send(encode_frame(TEXT, b"nor this") * 100_000)
+            seen.append(peer.sock.recv(10))
+        except OSError as error:
+            seen.append(error)
+
+    with RawServer(upgraded(script)) as server:
+        transport = connect(server.url)
+        batch = transport.receive(5)
+        assert batch is not None
+        assert batch.error is not None
+        transport.close(1002)
+        wait_until(lambda: seen)
+    assert seen == [b""]
+
+
 def test_masked_frames_from_the_server_are_taken() -> None:
     with RawServer(upgraded(lambda peer: peer.send(encode_frame(TEXT, b"masked", b"abcd")))) as server:
         transport = connect(server.url)

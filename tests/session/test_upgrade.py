@@ -132,7 +132,7 @@ def answering(status: str, *headers: str, body: bytes = b"") -> RawServer:
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"])
 def test_a_redirect_is_refused_and_nothing_is_sent_to_its_target(status: str) -> None:
     with RawServer(welcome) as other:
-        location = f"Location: http://localhost:{other.port}/?key={KEY}"
+        location = f"Location: ws://localhost:{other.port}/?key={KEY}"
         with answering(status, location) as server:
             error = refused(InsecureUrl, server.url)
         assert "localhost" in str(error)
