@@ -294,6 +294,25 @@ def test_no_option_is_mentioned_that_does_not_exist() -> None:
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", readme.text())) - known - others == set()
 
 
+def _contributing() -> str:
+    return (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+
+
+def test_the_house_has_every_module() -> None:
+    house = re.search(r"## The house\n\n```text\n(.*?)```", _contributing(), re.DOTALL)
+    assert house is not None
+    names = set(re.findall(r"[a-z_]+\.py|[a-z_]+/", house[1]))
+    modules = {path for path in (ROOT / "tickstream").rglob("*.py") if path.stem not in ("__init__", "__main__")}
+    assert {path.name for path in modules} - names == set()
+    assert {name for name in names if name.endswith(".py")} - {path.name for path in modules} == set()
+
+
+def test_the_tests_that_are_named_exist() -> None:
+    named = set(re.findall(r"`(tests/[\w/]+\.py)`", _contributing()))
+    assert len(named) > 10
+    assert [name for name in sorted(named) if "NAME" not in name and not (ROOT / name).is_file()] == []
+
+
 def test_links_lead_somewhere() -> None:
     for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
         text = (ROOT / name).read_text("utf-8")
@@ -306,7 +325,7 @@ def test_links_lead_somewhere() -> None:
             if target.startswith("#"):
                 assert target[1:] in headings, f"{name}: {target}"
             elif not target.startswith("https://"):
-                assert (ROOT / target).exists(), f"{name}: {target}"
+                assert (ROOT / target.partition("#")[0]).exists(), f"{name}: {target}"
 
 
 def test_the_picture_shows_the_table_as_it_is_drawn_now() -> None:

@@ -100,11 +100,11 @@ class JsonFeed(FeedProtocol, Generic[Message]):
     def on_message(self, message: Message, payload: bytes, ts_recv: Timestamp, now: float) -> None:
         """Take one well-formed message. May raise a ProviderError, or ValueError for a message of no use."""
 
-    def on_batch(self, messages: list[Message], payloads: list[bytes], ts_recv: Timestamp) -> bool:  # noqa: ARG002
+    def on_batch(self, messages: list[Message], payloads: list[bytes], ts_recv: Timestamp) -> bool:  # noqa: ARG002 - for subclasses
         """Take a whole batch at once if it is nothing but data beyond doubt; False (and nothing done) otherwise."""
         return False
 
-    def on_misfit(self, kind: str, payload: bytes, reason: str, ts_recv: Timestamp) -> None:  # noqa: ARG002
+    def on_misfit(self, kind: str, payload: bytes, reason: str, ts_recv: Timestamp) -> None:  # noqa: ARG002 - for subclasses
         """A message of a known type with fields of unexpected types: rubbish, unless a subclass knows better."""
         self.quarantine(payload, reason)
 
