@@ -31,6 +31,7 @@ sys.exit(code)
 
 def completing(line: str, shell: str = "bash", env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """What the shell's script asks for when Tab is pressed at the end of this line; modules imported are on stderr."""
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("COV")}  # it imports much itself
     asked = {"_TICKSTREAM_COMPLETE": f"complete_{shell}"}
     if shell == "bash":
         words = line.split(" ")
@@ -42,7 +43,7 @@ def completing(line: str, shell: str = "bash", env: dict[str, str] | None = None
     if shell == "fish":
         asked["_TYPER_COMPLETE_FISH_ACTION"] = "get-args"
     return subprocess.run(
-        [sys.executable, "-c", RUN], env=os.environ | asked | (env or {}), capture_output=True, text=True, check=True
+        [sys.executable, "-c", RUN], env=bare | asked | (env or {}), capture_output=True, text=True, check=True
     )
 
 

@@ -52,7 +52,7 @@ class Demo:
         self._server = Conversation(rules, self.clock.monotonic())
         self._protocol = SPEC.protocol(Feed(SPEC.url, Subscription(DEMO_SYMBOLS), Secret(DEMO_KEY)))
         self._meter = CreditMeter()
-        self._session = SessionStatus(SPEC.name, 1, DEMO_SYMBOLS, ping_ms=1.0)
+        self._session = SessionStatus(SPEC.name, 1, DEMO_SYMBOLS, ping_ms=0.2)
         self._status = RunStatus("DEMO", SPEC.name, [self._session], DEMO_SYMBOLS, self._meter)
         self._status.started = self.clock.monotonic()
         self._at_ns = self.clock.now_ns() // MINUTE_NS * MINUTE_NS
