@@ -127,6 +127,7 @@ def test_a_missing_field_is_an_empty_cell_wherever_it_stands() -> None:
 
 def test_a_row_of_one_empty_cell_is_no_empty_line() -> None:
     assert CsvEncoder(("volume",), "iso").encode([bar(volume=None), bar()]) == b'""\n291\n'
+    assert CsvEncoder(("symbol",), "iso").encode([bar(""), bar()]) == b'""\nEURUSD\n'
 
 
 def test_events_of_several_types_share_the_columns() -> None:

@@ -18,8 +18,8 @@ from tickstream.events import Event, wire_fields
 from tickstream.sinks.encoders import TimeFormat, column, runs, time_hook
 from tickstream.sinks.fields import MARKET_TYPES
 
-_NEEDS_NOTHING = re.compile(r"(?![=+@-])[ !#-+\--Z^-~]*")
-"""Printable ASCII without comma, quote, bracket and backslash, and no formula."""
+_NEEDS_NOTHING = re.compile(r"(?![=+@-])[ !#-+\--Z^-~]+")
+"""Printable ASCII without comma, quote, bracket and backslash, no formula, and not empty (alone, that is no row)."""
 _QUOTED = re.compile(r'[,"\r\n]')
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠")
 """How a cell begins that a spreadsheet would run: OWASP, CSV Injection. Only text is looked at, so -1.5 stays -1.5."""
