@@ -260,3 +260,22 @@ def test_a_close_stops_listening_to_a_slow_stream_at_its_deadline() -> None:
         began = time.monotonic()
         assert set(transport.close(timeout=0.2)) == {b"tick"}
         assert time.monotonic() - began < 1.5
+
+
+def test_tls_is_ended_in_an_orderly_way(authority: Authority) -> None:
+    seen: list[bytes | OSError] = []
+
+    def script(peer: Peer) -> None:
+        assert isinstance(peer.sock, ssl.SSLSocket)
+        peer.sock.suppress_ragged_eofs = False  # then an end without the TLS goodbye is an error
+        peer.read_frames()
+        peer.send_close(1000)
+        try:
+            seen.append(peer.sock.recv(10))
+        except OSError as error:
+            seen.append(error)
+
+    with RawServer(upgraded(script), tls=authority.server_context()) as server:
+        connect(server.url, ca_file=authority.ca_file).close()
+        wait_until(lambda: seen)
+    assert seen == [b""]

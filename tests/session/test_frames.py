@@ -307,6 +307,14 @@ def test_a_message_as_large_as_allowed_takes_a_small_multiple_of_its_size(mask: 
     assert peak < (times + 0.2) * size
 
 
+def test_the_number_of_fragments_is_counted_for_each_message_anew() -> None:
+    message = encode_frame(TEXT, b"a", fin=False) + encode_frame(CONTINUATION, b"", fin=False) * 999
+    stream = (message + encode_frame(CONTINUATION, b"b")) * (MAX_FRAGMENTS // 1000 + 2)
+    batch = read(stream)
+    assert batch.error is None
+    assert set(batch.payloads) == {b"ab"}
+
+
 def test_a_large_frame_in_tiny_chunks_is_not_copied_over_and_over() -> None:
     reader = FrameReader()
     stream = encode_frame(TEXT, b"x" * 300_000)

@@ -162,8 +162,11 @@ def test_the_body_is_shown_redacted_cleaned_and_cut() -> None:
 
 
 def test_a_key_that_the_end_of_the_body_cuts_in_two_is_not_shown() -> None:
-    body = b" " * (MAX_BODY - 8) + KEY.reveal().encode()[:8]
-    assert "tk_0" not in shown_body(Answer(403, {}, body), KEY.redact)
+    key = Secret("tk_" + "0123456789" * 10)
+    body = (key.reveal().encode() * 50)[:MAX_BODY]
+    assert not body.endswith(key.reveal().encode())
+    assert "tk_0" not in shown_body(Answer(403, {}, body), key.redact)
+    assert shown_body(Answer(403, {}, body[:309]), key.redact) == "*" * 9
 
 
 def test_of_a_web_page_only_the_title_is_shown() -> None:

@@ -101,8 +101,9 @@ def shown_body(answer: Answer, redact: Callable[[str], str]) -> str:
     body = answer.body
     if "chunked" in answer.headers.get("transfer-encoding", "").lower():
         body = _dechunked(body)
-    # Cut after redaction, and with room: a key that the end of what we read cuts in two would not be recognised.
-    text = redact(body.decode("utf-8", "replace"))[: MAX_BODY - LONGEST_KEY]
+    text = redact(body.decode("utf-8", "replace"))
+    if len(answer.body) >= MAX_BODY:  # a key that the end of what we read cuts in two is not recognised
+        text = text[:-LONGEST_KEY]
     if "html" in answer.headers.get("content-type", "").lower() or text.lstrip()[:1] == "<":
         title = re.search(r"<title[^>]*>([^<]*)", text, re.IGNORECASE)
         text = title[1] if title else ""
