@@ -133,7 +133,7 @@ def test_the_server_sees_an_orderly_end_even_when_we_have_not_read_all_it_sent()
         peer.send(b"\xc1\x00" + encode_frame(TEXT, b"never read") * 20_000)
         peer.read_frames()
         try:
-            peer.send(encode_frame(TEXT, b"nor this") * 100_000)
+            peer.send(encode_frame(TEXT, b"nor this") * 800_000)
             seen.append(peer.sock.recv(10))
         except OSError as error:
             seen.append(error)
