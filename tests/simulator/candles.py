@@ -21,8 +21,19 @@ NOON_NS = 20_628 * DAY_NS + 720 * MINUTE_NS
 
 def candle(symbol: str = "EURUSD", minute: int = 0) -> Candle:
     """A candle, so many minutes after noon."""
-    return Candle(symbol, NOON_NS + minute * MINUTE_NS, "1.10000", "1.10010", "1.09990", "1.10005", "7", "1.10005",
-                  "1.10017", 12, 5)
+    return Candle(
+        symbol,
+        NOON_NS + minute * MINUTE_NS,
+        "1.10000",
+        "1.10010",
+        "1.09990",
+        "1.10005",
+        "7",
+        "1.10005",
+        "1.10017",
+        12,
+        5,
+    )
 
 
 def round_of(*symbols: str, minute: int = 0) -> Round:

@@ -75,7 +75,9 @@ def request(path: str = "/ws/v1/quotes", **headers: str) -> bytes:
     key = base64.b64encode(os.urandom(16)).decode()
     given = {"Host": "127.0.0.1", "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13",
              "Sec-WebSocket-Key": key} | headers  # fmt: skip
-    return "\r\n".join([f"GET {path} HTTP/1.1", *(f"{name}: {value}" for name, value in given.items() if value), "", ""]).encode()
+    return "\r\n".join(
+        [f"GET {path} HTTP/1.1", *(f"{name}: {value}" for name, value in given.items() if value), "", ""]
+    ).encode()
 
 
 def text(**message: object) -> bytes:
@@ -84,7 +86,9 @@ def text(**message: object) -> bytes:
 
 
 @contextmanager
-def bare(simulator: Simulator, first: bytes | None = None, *, receive_buffer: int | None = None) -> Iterator[socket.socket]:
+def bare(
+    simulator: Simulator, first: bytes | None = None, *, receive_buffer: int | None = None
+) -> Iterator[socket.socket]:
     """A TCP connection that sends these bytes, by default a request for an upgrade."""
     with socket.socket() as sock:
         if receive_buffer is not None:

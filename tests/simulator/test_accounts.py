@@ -95,7 +95,13 @@ def test_many_threads_never_pay_twice_with_one_credit() -> None:
 
 @pytest.mark.parametrize(
     ("plan", "symbols", "credits_a_day"),
-    [("starter", 5, 36_000), ("pro", 5, 28_800), ("pro", 20, 115_200), ("enterprise", 5, 21_600), ("enterprise", 20, 86_400)],
+    [
+        ("starter", 5, 36_000),
+        ("pro", 5, 28_800),
+        ("pro", 20, 115_200),
+        ("enterprise", 5, 21_600),
+        ("enterprise", 20, 86_400),
+    ],
 )
 def test_a_day_costs_what_the_guide_says(plan: str, symbols: int, credits_a_day: int) -> None:
     one = Account(PLANS[plan], 1_000_000, None)

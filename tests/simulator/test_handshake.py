@@ -32,7 +32,10 @@ def status(head: bytes) -> int:
 
 def test_a_good_request_gives_its_key() -> None:
     assert parse_request(request(), "/stream").key == KEY
-    assert parse_request(request("GET /stream?x=1 HTTP/1.1", Upgrade="WebSocket", Connection="upgrade"), "/stream").key == KEY
+    assert (
+        parse_request(request("GET /stream?x=1 HTTP/1.1", Upgrade="WebSocket", Connection="upgrade"), "/stream").key
+        == KEY
+    )
 
 
 @pytest.mark.parametrize(

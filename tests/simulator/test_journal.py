@@ -25,8 +25,8 @@ def test_a_line_has_the_digits_that_were_sent(tmp_path: Path) -> None:
     assert [line["symbol"] for line in lines] == ["EURUSD", "XAUUSD"]
     assert lines[0].pop("ts_ns") >= before
     assert lines[0] == {
-        "connection": 3, "symbol": "EURUSD", "market_time": "2026-06-24T12:00:00Z", "open": "1.10000", "high": "1.10010",
-        "low": "1.09990", "close": "1.10005", "bid": "1.10005", "ask": "1.10017", "volume": 7,
+        "connection": 3, "symbol": "EURUSD", "market_time": "2026-06-24T12:00:00Z", "open": "1.10000",
+        "high": "1.10010", "low": "1.09990", "close": "1.10005", "bid": "1.10005", "ask": "1.10017", "volume": 7,
     }  # fmt: skip
 
 

@@ -143,7 +143,9 @@ def test_a_file_without_candles_is_refused(tmp_path: Path) -> None:
 
 
 def test_blank_lines_a_byte_order_mark_and_spaces_do_no_harm(tmp_path: Path) -> None:
-    (tmp_path / "EURUSD.csv").write_text("\ufeffTime, Open,High,Low,Close,Volume\n\n 2026-06-24 14:54:00 ,1,2 ,1, 1.5,7\n")
+    (tmp_path / "EURUSD.csv").write_text(
+        "\ufeffTime, Open,High,Low,Close,Volume\n\n 2026-06-24 14:54:00 ,1,2 ,1, 1.5,7\n"
+    )
     replay = M1Replay(tmp_path, spread_points=2)
     (one,), after = replay.candles(replay.first_ns, replay.first_ns + MINUTE_NS, ("EURUSD",), 10)
     assert (one.open, one.high, one.low, one.close, one.ask, one.volume) == ("1", "2", "1", "1.5", "1.7", "7")

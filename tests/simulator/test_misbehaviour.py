@@ -98,7 +98,10 @@ def test_the_first_symbol_is_refused() -> None:
     talk = faulty("invalid-symbol")
     say(talk, action="auth", key="k")
     answers = say(talk, action="subscribe", symbols=["EURUSD", "XAUUSD"])
-    assert [(answer["type"], answer.get("symbols")) for answer in answers] == [("error", None), ("subscribed", ["XAUUSD"])]
+    assert [(answer["type"], answer.get("symbols")) for answer in answers] == [
+        ("error", None),
+        ("subscribed", ["XAUUSD"]),
+    ]
     assert say(talk, action="subscribe", symbols=[])[-1]["symbols"] == ["XAUUSD"]
 
 
@@ -207,7 +210,11 @@ def test_every_message_in_three_fragments_with_pings_between() -> None:
     data = wire(talk.take_outgoing() + after(talk, 2))
     batch = FrameReader().feed(data)
     assert batch.error is None
-    assert [json.loads(payload)["type"] for payload in batch.payloads] == ["authenticated", "subscribed", *["quote"] * 4]
+    assert [json.loads(payload)["type"] for payload in batch.payloads] == [
+        "authenticated",
+        "subscribed",
+        *["quote"] * 4,
+    ]
     assert [control.payload for control in batch.controls].count(b"between") == 12
     assert data[0] == 0x01, "the first fragment has no FIN"
 

@@ -23,9 +23,19 @@ def test_another_host_must_be_asked_for_twice() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"plan": "gold"}, {"speed": 0}, {"speed": -1.0}, {"speed": float("nan")}, {"heartbeat_s": 0}, {"auth_deadline_s": -1},
-     {"known": ("EUR/USD",)}, {"known": ('A"',)}, {"tls_cert": Path("cert.pem")}, {"tls_key": Path("key.pem")}],
-)  # fmt: skip
+    [
+        {"plan": "gold"},
+        {"speed": 0},
+        {"speed": -1.0},
+        {"speed": float("nan")},
+        {"heartbeat_s": 0},
+        {"auth_deadline_s": -1},
+        {"known": ("EUR/USD",)},
+        {"known": ('A"',)},
+        {"tls_cert": Path("cert.pem")},
+        {"tls_key": Path("key.pem")},
+    ],
+)
 def test_what_makes_no_sense_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(UsageError):
         SimulatorOptions(**wrong)  # type: ignore[arg-type]  # that is the point
@@ -47,6 +57,10 @@ def test_market_hours_are_followed_in_real_time_unless_told_otherwise(asked: dic
 )  # fmt: skip
 def test_the_quota_is_the_plans_or_the_one_given(plan: str, quota: int | str, credits_a_day: int | None) -> None:
     assert SimulatorOptions(plan=plan, quota=quota).daily_quota == credits_a_day  # type: ignore[arg-type]  # as above
+
+
+def test_known_symbols_are_symbols() -> None:
+    assert SimulatorOptions(known=("EURUSD", "BRK.B")).known == ("EURUSD", "BRK.B")
 
 
 def test_a_certificate_means_tls() -> None:

@@ -24,15 +24,17 @@ def minutes(market: RandomMarket, symbol: str, start_ns: int, count: int) -> lis
 def test_a_minute_is_the_same_in_whatever_order_one_asks(seed: int, symbol: str, minute: int) -> None:
     at = minute * MINUTE_NS
     forward, direct = RandomMarket(seed), RandomMarket(seed)
-    assert minutes(forward, symbol, max(0, at - 3 * MINUTE_NS), 8)[-4:] == minutes(direct, symbol, at + MINUTE_NS, 4) or (
-        minute < 3
-    )
+    assert minutes(forward, symbol, max(0, at - 3 * MINUTE_NS), 8)[-4:] == minutes(
+        direct, symbol, at + MINUTE_NS, 4
+    ) or (minute < 3)
 
 
 def test_seeds_and_symbols_have_prices_of_their_own() -> None:
     one = minutes(RandomMarket(1), "EURUSD", WEDNESDAY_NS, 30)
     assert one != minutes(RandomMarket(2), "EURUSD", WEDNESDAY_NS, 30)
-    assert [candle.close for candle in one] != [candle.close for candle in minutes(RandomMarket(1), "GBPUSD", WEDNESDAY_NS, 30)]
+    assert [candle.close for candle in one] != [
+        candle.close for candle in minutes(RandomMarket(1), "GBPUSD", WEDNESDAY_NS, 30)
+    ]
 
 
 @pytest.mark.parametrize("symbol", [*INSTRUMENTS, "ACME", "BRK.B", "EURSEK", "USDHUF"])
@@ -42,7 +44,9 @@ def test_candles_are_plausible(symbol: str) -> None:
     point = Decimal(1).scaleb(-places)
     before = None
     for candle in minutes(RandomMarket(7), symbol, WEDNESDAY_NS, 500):
-        prices = [Decimal(text) for text in (candle.open, candle.high, candle.low, candle.close, candle.bid, candle.ask)]
+        prices = [
+            Decimal(text) for text in (candle.open, candle.high, candle.low, candle.close, candle.bid, candle.ask)
+        ]
         opened, high, low, close, bid, ask = prices
         assert all(len(text.partition(".")[2]) == places for text in (candle.open, candle.high, candle.low, candle.ask))
         assert 0 < low <= min(opened, close) <= max(opened, close) <= high
@@ -100,9 +104,9 @@ def test_closed_markets_are_silent_when_hours_are_followed() -> None:
 
 def test_symbols_that_look_wrong_or_begin_with_bad_are_unknown() -> None:
     market = RandomMarket()
-    assert [symbol for symbol in ("EURUSD", "BADUSD", "eurusd", "EUR/USD", "", "A" * 21, "BRK.B") if market.knows(symbol)] == [
-        "EURUSD", "BRK.B",
-    ]
+    assert [
+        symbol for symbol in ("EURUSD", "BADUSD", "eurusd", "EUR/USD", "", "A" * 21, "BRK.B") if market.knows(symbol)
+    ] == ["EURUSD", "BRK.B"]
 
 
 def test_a_list_of_known_symbols_is_all_there_is() -> None:

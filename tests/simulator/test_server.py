@@ -16,8 +16,9 @@ import pytest
 from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK
 
 from tests.simulator.candles import M1
-from tests.simulator.client import Client, bare, client, rest, text, until
+from tests.simulator.client import Client, bare, client, request, rest, text, until
 from tickstream.errors import ConfigError, NetworkError, OutputError
+from tickstream.session.frames import FrameReader
 from tickstream.simulator import broadcast, connection
 from tickstream.simulator.market import MINUTE_NS
 from tickstream.simulator.options import RACE, SimulatorOptions
@@ -45,8 +46,16 @@ def lines_of(symbol: str) -> list[list[str]]:
 def as_lines(quotes: list[dict[str, Any]], symbol: str) -> list[list[str]]:
     """The quotes of a symbol as lines of its file."""
     return [
-        [one["time"].replace("T", " ").removesuffix("Z"), one["open"], one["high"], one["low"], one["close"], one["volume"]]
-        for one in quotes if one["symbol"] == symbol
+        [
+            one["time"].replace("T", " ").removesuffix("Z"),
+            one["open"],
+            one["high"],
+            one["low"],
+            one["close"],
+            one["volume"],
+        ]
+        for one in quotes
+        if one["symbol"] == symbol
     ]
 
 
@@ -212,7 +221,9 @@ def test_what_was_sent_is_what_was_received(tmp_path: Path) -> None:
     ]
     assert {record.connection for record in sent} == {1}
     lines = [json.loads(line, parse_float=str) for line in path.read_text().splitlines()]
-    assert [(line["symbol"], line["market_time"]) for line in lines] == [(quote["symbol"], quote["time"]) for quote in quotes]
+    assert [(line["symbol"], line["market_time"]) for line in lines] == [
+        (quote["symbol"], quote["time"]) for quote in quotes
+    ]
 
 
 def test_connections_auth_messages_and_pushes_are_counted_over_all_connections() -> None:
@@ -220,7 +231,9 @@ def test_connections_auth_messages_and_pushes_are_counted_over_all_connections()
         for number in range(3):
             with client(sim) as one:
                 one.subscribe("EURUSD").quotes(10)
-                assert sim.wait_for(lambda number=number: (sim.connections, sim.auth_frames) == (number + 1, number + 1))  # type: ignore[misc]  # mypy and defaults
+                assert sim.wait_for(
+                    lambda number=number: (sim.connections, sim.auth_frames) == (number + 1, number + 1)
+                )  # type: ignore[misc]  # mypy and defaults
                 assert [len(peer.symbols) for peer in sim.clients] == [1]
         assert sim.wait_for(lambda: not sim.clients)
         assert sim.pushes >= 30
@@ -238,7 +251,12 @@ def test_each_thing_that_happens_is_one_line_in_the_log_and_no_line_has_the_key(
         with client(sim) as one:
             one.subscribe("EURUSD", key="canary-key")
         assert sim.wait_for(lambda: not sim.clients and len(log) == 4)
-    assert log == ["#1 connected", "#1 authenticated, plan pro", "#1 subscribed: now EURUSD", "#1 closed by the client, 1000"]
+    assert log == [
+        "#1 connected",
+        "#1 authenticated, plan pro",
+        "#1 subscribed: now EURUSD",
+        "#1 closed by the client, 1000",
+    ]
 
 
 def test_a_journal_that_cannot_be_written_makes_it_fail() -> None:
@@ -285,6 +303,34 @@ def test_connections_can_be_dropped(reset: bool) -> None:
     assert ending(lambda sim: sim.drop_connections(reset=reset)).rcvd is None
 
 
+def test_a_client_that_comes_while_it_stops_is_hung_up_on() -> None:
+    with simulator() as sim:
+        sim._shared.stopping.set()
+        with bare(sim) as late:
+            assert rest(late) == b""
+        sim._shared.stopping.clear()
+
+
+@pytest.mark.parametrize("spare", range(6, 10))
+def test_without_file_descriptors_it_waits_until_there_are_some_again(spare: int) -> None:
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    waiting = [socket.socket() for _ in range(4)]
+    with simulator() as sim:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(one.fileno() for one in waiting) + spare, before[1]))
+        try:
+            for one in waiting:
+                one.settimeout(10)
+                one.connect(("127.0.0.1", sim.port))
+            assert not sim.wait_for(lambda: sim.connections == len(waiting), 0.15)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        for one in waiting:
+            one.close()
+        with client(sim) as last:
+            assert last.authenticate()["type"] == "authenticated"
+
+
 def test_all_threads_end_and_the_port_is_free_again() -> None:
     before = set(threading.enumerate())
     sim = simulator(m1=M1, speed=FAST, faults=("http-301x0",)).start()
@@ -320,33 +366,52 @@ def test_it_listens_on_ipv6_too() -> None:
 # --- clients that do not read --------------------------------------------------------------------------------------
 
 
-def subscribe_and_stop_reading(sock: socket.socket, *symbols: str) -> None:
-    until(sock, b"\r\n\r\n")
-    sock.sendall(text(action="auth", key="lazy") + text(action="subscribe", symbols=symbols))
+def read_quotes(sock: socket.socket, count: int) -> list[bytes]:
+    """The times of so many quotes, without the cost of decoding them."""
+    reader, times = FrameReader(), []
+    reader.feed(until(sock, b'"subscribed"').partition(b"\r\n\r\n")[2])
+    while len(times) < count:
+        chunk = sock.recv(65536)
+        assert chunk, "it was hung up on"
+        times += [payload[50:70] for payload in reader.feed(chunk).payloads if payload[9:14] == b"quote"]
+    return times
+
+
+def subscribed(sock: socket.socket, key: str) -> None:
+    sock.sendall(text(action="auth", key=key) + text(action="subscribe", symbols=["EURUSD"]))
 
 
 def test_a_client_that_does_not_read_does_not_keep_others_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(broadcast, "MAX_BACKLOG", 20_000)
+    monkeypatch.setattr(broadcast, "MAX_BACKLOG", 30_000)
     monkeypatch.setattr(connection, "FLUSH_S", 0.2)
     log: list[str] = []
-    with simulator(speed=6_000_000.0, log=log.append) as sim, bare(sim, receive_buffer=4096) as lazy, client(sim) as one:
-        subscribe_and_stop_reading(lazy, "EURUSD")
-        one.subscribe("EURUSD", key="busy")
-        times = [quote["time"] for quote in one.quotes(20_000)]
-        assert len(set(times)) == len(times)
-        sim.skip(100_000)
+    with (
+        simulator(m1=M1, at_end="loop", speed=250_000_000.0, log=log.append) as sim,
+        bare(sim, receive_buffer=4096) as lazy,
+        bare(sim) as busy,
+    ):
+        subscribed(lazy, "lazy")
+        subscribed(busy, "busy")
+        times = read_quotes(busy, 60_000)
+        assert times == sorted(set(times))
         assert sim.wait_for(lambda: "#1 gone: it does not read" in log, 20)
 
 
-def test_in_a_race_the_market_waits_for_the_slowest_and_gives_up_who_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_a_race_the_market_waits_for_the_slowest_and_gives_up_who_takes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(broadcast, "PATIENCE_S", 0.2)
     monkeypatch.setattr(connection, "FLUSH_S", 0.2)
     log: list[str] = []
-    with simulator(speed=RACE, log=log.append) as sim, bare(sim, receive_buffer=4096) as lazy, client(sim) as one:
-        subscribe_and_stop_reading(lazy, "EURUSD")
-        one.subscribe("EURUSD", key="busy")
-        times = [quote["time"] for quote in one.quotes(30_000)]
-        assert len(set(times)) == len(times)
+    with (
+        simulator(m1=M1, at_end="loop", speed=RACE, log=log.append) as sim,
+        bare(sim, receive_buffer=4096) as lazy,
+        bare(sim) as busy,
+    ):
+        subscribed(lazy, "lazy")
+        subscribed(busy, "busy")
+        times = read_quotes(busy, 60_000)
+        assert times == sorted(set(times))
         assert sim.wait_for(lambda: "#1 gone: it does not read" in log, 20)
 
 
@@ -357,8 +422,7 @@ def test_a_client_that_only_talks_is_not_listened_to(monkeypatch: pytest.MonkeyP
         chatty.settimeout(0.5)
         pings = text(action="ping") * 2_000
         with pytest.raises(TimeoutError):
-            for _ in range(1_000):
-                chatty.sendall(pings)
+            chatty.sendall(pings * 1_000)
         with client(sim) as one:
             one.subscribe("EURUSD")
 
@@ -392,6 +456,20 @@ def test_much_data_goes_both_ways_over_tls() -> None:
                 pongs += kind == "pong"
                 quotes += kind == "quote"
         assert sim.wait_for(lambda: not sim.clients)
+
+
+@needs_openssl
+def test_no_message_is_left_lying_inside_tls() -> None:
+    with simulator(tls=True) as sim, bare(sim, b"") as sock:
+        context = ssl.create_default_context(cafile=str(sim.ca_file))
+        with context.wrap_socket(sock, server_hostname="127.0.0.1") as secure:
+            pings = text(action="ping", padding="x" * 60_000) * 60
+            talk = threading.Thread(target=secure.sendall, args=(request() + text(action="auth", key="k") + pings,))
+            talk.start()
+            data = b""
+            while data.count(b'"pong"') < 60:
+                data += secure.recv(65536)
+            talk.join()
 
 
 def test_plain_text_to_a_tls_port_ends_that_connection_only() -> None:

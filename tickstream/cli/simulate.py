@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from tickstream.cli.environment import Environment
     from tickstream.simulator.options import Quota, SimulatorOptions
 
+LOOK_S = 0.1
+"""How late a signal may be noticed at the worst."""
 NO_CLOSE_FRAME = 1006
 """What RFC 6455 calls an end without a close frame."""
 
@@ -158,14 +161,20 @@ def _run(here: Environment, options: SimulatorOptions, duration_s: float | None)
     from tickstream.simulator.server import Simulator
 
     simulator = Simulator(options)
-    done = threading.Event()
-    with Signals(done.set, lambda: None) as signals:
+    failed = threading.Event()
+    # The handler only takes note: an Event that is set in a handler can deadlock with the thread that waits for it.
+    with Signals(lambda: None, lambda: None) as signals:
         with simulator:
             here.print(simulator.url)
             if simulator.ca_file is not None and not options.tls_cert:
                 here.say(f"For clients: --ca-file {simulator.ca_file}")
-            simulator.on_failure(done.set)
-            done.wait(duration_s)
+            simulator.on_failure(failed.set)
+            end = None if duration_s is None else time.monotonic() + duration_s
+            while signals.received is None and not failed.is_set():
+                left_s = LOOK_S if end is None else min(LOOK_S, end - time.monotonic())
+                if left_s <= 0:
+                    break
+                failed.wait(left_s)
         if simulator.failure is not None:
             raise simulator.failure
         return int(ExitCode.OK) if signals.received is None else 128 + signals.received

@@ -22,9 +22,9 @@ from tickstream.simulator.outbox import Outbox
 from tickstream.simulator.tickatlas import PATH, Conversation, Ending, Push, Raw
 
 HANDSHAKE_S = 10.0
-FLUSH_S = 5.0
+FLUSH_S = 2.0
 """How long an ending waits until what is queued has left."""
-GOODBYE_S = 2.0
+GOODBYE_S = 1.0
 """How long we then wait for the client's close frame, or its end of file."""
 TRICKLE_S = 1.0
 """Time from byte to byte of a slow connection."""
@@ -81,6 +81,8 @@ class Connection:
         self._outbox = Outbox(self._record)
         self._reader = FrameReader(max_message=MAX_MESSAGE, masked=True)
         self._peer_closed = False
+        self._unread = True
+        """True when there may be bytes that select() does not know of: TLS keeps some of its own."""
         self._trickled = 0.0
 
     def end(self, ending: Ending) -> None:
@@ -186,10 +188,12 @@ class Connection:
                     self._take(chunk, conversation, now)
                 conversation.ending = conversation.ending or self.mailbox.order
                 conversation.tick(now)
-                self._fill(conversation, now)
+                news = self._fill(conversation, now)
                 if conversation.ending is not None:
                     return self._finish(conversation.ending, conversation, selector)
                 blocked = not (self._trickle(now) if conversation.slow else self._send())
+                if news:
+                    self._shared.notify()
                 if conversation.deaf:
                     return self._play_dead(selector)
                 chunk = self._wait(selector, conversation, blocked, now)
@@ -215,8 +219,8 @@ class Connection:
             self.symbols = frozenset(conversation.symbols)
             self._shared.notify()
 
-    def _fill(self, conversation: Conversation, now: float) -> None:
-        """Move what is due into the outbox, as much as it wants."""
+    def _fill(self, conversation: Conversation, now: float) -> bool:
+        """Move what is due into the outbox, as much as it wants. True when something was taken out of the mailbox."""
         took = False
         while True:
             for item in conversation.take_outgoing():
@@ -233,8 +237,7 @@ class Connection:
                 conversation.deliver(posted, now)
         for note in conversation.take_notes():
             self._say(note)
-        if took:
-            self._shared.notify()
+        return took
 
     def _send(self) -> bool:
         """Send until all is sent (True) or the socket takes no more (False)."""
@@ -278,23 +281,25 @@ class Connection:
         timeout = None if deadline is None else max(0.0, deadline - now)
         if conversation.slow:
             timeout = TRICKLE_S
-        elif not blocked and not self.mailbox.empty:
+        elif self._unread or (not blocked and not self.mailbox.empty):
             timeout = 0.0  # the outbox was full before the mailbox was empty
         ready = {key.fileobj for key, _ in selector.select(timeout)}
         if self.mailbox.ear in ready:
             self.mailbox.hush()
-        return self._receive() if self._sock in ready else None
+        return self._receive() if self._unread or self._sock in ready else None
 
     def _receive(self) -> bytes | None:
         chunks: list[bytes] = []
+        self._unread = False
         while len(chunks) < READS:
             try:
                 chunk = self._sock.recv(READ_SIZE)
             except _BLOCKED:
                 return b"".join(chunks) if chunks else None
             if not chunk:
-                break
+                return b"".join(chunks)
             chunks.append(chunk)
+        self._unread = True
         return b"".join(chunks)
 
     # The end.

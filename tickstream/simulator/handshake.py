@@ -48,8 +48,6 @@ def parse_request(head: bytes, path: str) -> Request:
     headers: dict[str, str] = {}
     for line in lines[1:]:
         name, colon, value = line.partition(":")
-        if not line:
-            continue
         if not colon or not name or name != name.strip():
             raise Refusal(400, "A header line is malformed.")
         known = headers.get(name.lower())

@@ -35,6 +35,7 @@ from tickstream.simulator.trap import Trap
 
 STOP_S = 4.0
 """How long `stop` waits for the clients to say goodbye."""
+LOOK_S = 0.05
 START_DAYS_AGO = 30
 """Where accelerated market time begins: the run then stays in the past for a while."""
 
@@ -173,9 +174,13 @@ class Simulator:
         return list(self._journal.sent)
 
     def wait_for(self, true: Callable[[], bool], seconds: float = 10.0) -> bool:
-        """Wait until this is true, so many seconds at the most; it is asked whenever something has changed."""
+        """Wait until this is true, so many seconds at the most. False when it is not true even then."""
+        deadline = time.monotonic() + seconds
         with self._shared.changed:
-            return self._shared.changed.wait_for(true, seconds)
+            while not (found := true()) and (left := deadline - time.monotonic()) > 0:
+                # Most changes are notified, and what is not is looked at often enough.
+                self._shared.changed.wait(min(left, LOOK_S))
+            return found
 
     def on_failure(self, call: Callable[[], None]) -> None:
         """Call this (from another thread) when `failure` is set."""
@@ -202,15 +207,24 @@ class Simulator:
         while not self._shared.stopping.is_set():
             try:
                 sock, _ = self._listener.accept()
+                client = self._admit(sock)
             except OSError:
                 # Closed by `stop`; or out of file descriptors, which passes when clients go.
-                if not self._shared.stopping.wait(0.1):
-                    continue
-                return
-            with self._lock:
-                self.connections += 1
-                client = self._alive[self.connections] = Connection(self.connections, sock, self._shared)
+                self._shared.stopping.wait(0.1)
+                continue
             self._spawn(f"client-{client.number}", partial(self._serve, client))
+            self._shared.notify()
+
+    def _admit(self, sock: socket.socket) -> Connection:
+        with self._lock:
+            try:
+                client = Connection(self.connections + 1, sock, self._shared)
+            except OSError:
+                sock.close()
+                raise
+            self.connections += 1
+            self._alive[client.number] = client
+            return client
 
     def _serve(self, client: Connection) -> None:
         if self._shared.stopping.is_set():
