@@ -165,6 +165,7 @@ def test_a_folder_without_files_is_refused(tmp_path: Path) -> None:
         (["--known", "eurusd"], "is no symbol"),
         (["--heartbeat", "0"], "heartbeat is to be more than 0"),
         (["--tls-cert", "cert.pem"], "needs its key"),
+        (["--close-code", "5"], "no close code"),
         (["--plan", "gold"], "gold"),
         (["--at-end", "cry"], "cry"),
         (["kraken"], "kraken"),

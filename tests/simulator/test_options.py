@@ -30,6 +30,8 @@ def test_another_host_must_be_asked_for_twice() -> None:
         {"speed": float("nan")},
         {"heartbeat_s": 0},
         {"auth_deadline_s": -1},
+        {"close_code": 1006},
+        {"close_code": 5},
         {"known": ("EUR/USD",)},
         {"known": ('A"',)},
         {"tls_cert": Path("cert.pem")},

@@ -7,6 +7,7 @@ import selectors
 import socket
 import ssl
 import struct
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -36,6 +37,8 @@ READS = 16
 MAX_MESSAGE = 2**20
 """Bytes of one client message."""
 
+LINGER_NOT = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+"""SO_LINGER's struct: on, for 0 seconds. A close then resets the connection."""
 TCP_ESTABLISHED = 1
 """From Linux' tcp_states.h."""
 
@@ -307,7 +310,7 @@ class Connection:
     def _finish(self, ending: Ending, conversation: Conversation, selector: selectors.BaseSelector) -> str:
         """Send what is queued, say goodbye, and wait a moment for the client to do so too."""
         if ending.reset:
-            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NOT)
             return "reset by us"
         if conversation.slow:
             return "dropped by us, in the middle of a frame"

@@ -91,6 +91,8 @@ class SimulatorOptions:
         for name, value in {"speed": self.speed, **seconds}.items():
             if not value > 0:
                 raise UsageError(f"The {name} is to be more than 0")
+        if self.close_code is not None and not _may_be_sent(self.close_code):
+            raise UsageError(f"{self.close_code} is no close code that may be sent", hint="Use 1000, 1008 or 4001.")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise UsageError("A certificate needs its key, and a key its certificate",
                              hint="Give both --tls-cert and --tls-key.")
@@ -113,3 +115,8 @@ class SimulatorOptions:
         if self.quota == "plan":
             return PLANS[self.plan].daily_quota
         return None if self.quota == "unlimited" else int(self.quota)
+
+
+def _may_be_sent(code: int) -> bool:
+    """RFC 6455 section 7.4 and the IANA registry."""
+    return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999

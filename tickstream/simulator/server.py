@@ -8,7 +8,6 @@ Threads: one that accepts, one that makes the market, one for each client. What 
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import threading
 import time
@@ -25,6 +24,7 @@ from tickstream.simulator.certificate import Certificate
 from tickstream.simulator.connection import Connection, Shared
 from tickstream.simulator.faults import faults_of, parse_fault
 from tickstream.simulator.journal import Journal, Sent
+from tickstream.simulator.listening import Listener
 from tickstream.simulator.market import DAY_NS, MINUTE_NS, Candle, M1Replay, MarketSource
 from tickstream.simulator.misbehaviour import FaultyConversation
 from tickstream.simulator.options import RACE, SimulatorOptions
@@ -71,7 +71,7 @@ class Simulator:
         )
         self._faults = tuple(parse_fault(text) for text in self.options.faults)
         self._trap: Trap | None = None
-        self._listener: socket.socket | None = None
+        self._listener: Listener | None = None
         self._port = 0
         self._alive: dict[int, Connection] = {}
         self._past_auth_frames = 0
@@ -84,15 +84,14 @@ class Simulator:
     def start(self) -> Simulator:
         """Bind and begin; the URL is good from now on."""
         options = self.options
-        family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
         try:
-            self._listener = socket.create_server((options.host, options.port), family=family, backlog=128)
+            self._listener = Listener(options.host, options.port)
         except OSError as error:
             raise NetworkError(
                 f"Cannot listen on {options.host} port {options.port}: {error.strerror or error}",
                 hint="Another program may have the port: choose another --port, or 0 for any free one.",
             ) from error
-        self._port = int(self._listener.getsockname()[1])
+        self._port = self._listener.port
         if any(fault.kind.name == "http-301" for fault in self._faults):
             self._trap = Trap(options.host)
         self._spawn("accept", self._accept)
@@ -105,9 +104,6 @@ class Simulator:
             return
         self._shared.stopping.set()
         self._shared.notify()
-        # A close alone does not wake a thread out of accept().
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._end_all(Ending(1001, "the server is going away"))
         deadline = time.monotonic() + STOP_S
@@ -206,10 +202,12 @@ class Simulator:
         assert self._listener is not None
         while not self._shared.stopping.is_set():
             try:
-                sock, _ = self._listener.accept()
+                sock = self._listener.accept()
+                if sock is None:
+                    return
                 client = self._admit(sock)
             except OSError:
-                # Closed by `stop`; or out of file descriptors, which passes when clients go.
+                # Out of file descriptors: that passes when clients go.
                 self._shared.stopping.wait(0.1)
                 continue
             self._spawn(f"client-{client.number}", partial(self._serve, client))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
 import threading
+
+from tickstream.simulator.listening import Listener
 
 
 class Trap:
@@ -12,24 +12,17 @@ class Trap:
 
     def __init__(self, host: str) -> None:
         self.visits = 0
-        self._listener = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-        self.port = int(self._listener.getsockname()[1])
+        self._listener = Listener(host)
+        self.port = self._listener.port
         self._thread = threading.Thread(target=self._run, name="simulator-trap", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """End it."""
-        # A close alone does not wake a thread out of accept().
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._thread.join(5.0)
 
     def _run(self) -> None:
-        while True:
-            try:
-                sock, _ = self._listener.accept()
-            except OSError:
-                return
+        while (client := self._listener.accept()) is not None:
             self.visits += 1
-            sock.close()
+            client.close()
