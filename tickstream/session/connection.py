@@ -62,8 +62,7 @@ class Connection:
             while not self._stop.is_set():
                 for payload in self._protocol.frames_to_send(self._clock.monotonic()):
                     self._wire.send(payload)
-                self._read()
-                self._look_at_the_time()
+                self._look_at_the_time(self._read())
         except ProtocolViolation as violation:
             self._take_late(self._wire.close(violation.close_code, "protocol error"))
             raise
@@ -79,14 +78,15 @@ class Connection:
 
     # --- reading -----------------------------------------------------------------------------------------------
 
-    def _read(self) -> None:
+    def _read(self) -> bool:
+        """Take what arrives before the next deadline. False when there was no room to put it: nothing was read."""
         outbox = self._outbox
         outbox.flush()
         self._status.blocked = outbox.holding
         if outbox.full:
             outbox.wait(BLOCKED_POLL_S)
             self._watch.not_reading(self._clock.monotonic())
-            return
+            return False
         now = self._clock.monotonic()
         timeout = BLOCKED_POLL_S if outbox.holding else max(0.0, self._watch.next_deadline(now) - now)
         frames = self._wire.receive(timeout)
@@ -96,6 +96,7 @@ class Connection:
             self._bytes = received
         if frames is not None:
             self._take(frames)
+        return True
 
     def _take(self, frames: FrameBatch) -> None:
         now = self._clock.monotonic()
@@ -245,13 +246,13 @@ class Connection:
 
     # --- time --------------------------------------------------------------------------------------------------
 
-    def _look_at_the_time(self) -> None:
+    def _look_at_the_time(self, has_read: bool) -> None:
         now = self._clock.monotonic()
         watch, protocol = self._watch, self._protocol
         if watch.slept():
             self._put_event(self._notice("suspend", "the machine slept; checking whether the connection still stands"))
             self._wire.ping(watch.ping(now, PROBE_TIMEOUT_S))
-        if self._outbox.full:  # what the provider owes us may have come: we have not looked, so no deadline is over
+        if not has_read:  # what the provider owes us may have come: we have not looked, so no deadline is over
             if watch.ping_due(now):
                 self._wire.pong(b"")  # unasked pongs are allowed (RFC 6455 5.5.3): a sign of life
                 watch.spoke(now)
