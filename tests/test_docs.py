@@ -161,7 +161,7 @@ def test_every_cron_line_runs_with_the_little_that_cron_gives(
             stdin=subprocess.DEVNULL, timeout=PATIENCE_S,
         )  # fmt: skip
         assert (done.returncode, done.stderr) == (0, "")
-        assert (home / "ticks.csv").read_text("utf-8").startswith("type,provider,symbol,")
+        assert (home / "ticks.jsonl").read_text("utf-8").startswith('{"type":"bar","provider":"tickatlas",')
 
 
 @pytest.mark.parametrize("block", readme.blocks("tmux"), ids=by_line)
