@@ -31,11 +31,13 @@ class OnFull(StrEnum):
 
 
 class _Loss(msgspec.Struct):
-    """Market events of one session that went since the last batch was handed out."""
+    """Market events of one session that went, until a gap says so."""
 
     provider: str
     start: Timestamp
     epoch: int
+    through: int = 0
+    """Number of the last batch that lost some: the gap belongs behind it."""
     count: int = 0
     symbols: dict[str, None] = {}
 
@@ -44,7 +46,9 @@ class BatchQueue:
     """Many sessions put, one thread gets."""
 
     def __init__(self, on_full: OnFull = OnFull.BLOCK, max_bytes: int = DEFAULT_BYTES) -> None:
-        self._batches: deque[Batch] = deque()
+        self._batches: deque[tuple[int, Batch]] = deque()
+        """Numbered in the order in which they were offered."""
+        self._offered = 0
         self._bytes = 0
         self._max_bytes = max_bytes
         self._on_full = on_full
@@ -63,7 +67,8 @@ class BatchQueue:
             # A batch that is larger than the queue is taken when nothing else waits, one of stream events always.
             if too_many > 0 and self._bytes and batch.size and not self._make_room(too_many):
                 return False
-            self._batches.append(batch)
+            self._offered += 1
+            self._batches.append((self._offered, batch))
             self._bytes += batch.size
             self._changed.notify()
         return True
@@ -82,10 +87,10 @@ class BatchQueue:
             self._woken = False
             if not self._batches:
                 return None
-            batch = self._batches.popleft()
+            number, batch = self._batches.popleft()
             self._bytes -= batch.size
             self._space.notify_all()
-            return self._marked(batch)
+            return self._marked(number, batch)
 
     def wake(self) -> None:
         """Make a waiting `get` return. Safe in a signal handler of the thread that gets."""
@@ -106,7 +111,7 @@ class BatchQueue:
         Returns how many market events were thrown away; called again, how many came since.
         """
         with self._changed:
-            waiting = sum(isinstance(event, MarketEvent) for batch in self._batches for event in batch.events)
+            waiting = sum(isinstance(event, MarketEvent) for _, batch in self._batches for event in batch.events)
             self._batches.clear()
             self._bytes = 0
             self._max_bytes = 1 << 62
@@ -119,10 +124,11 @@ class BatchQueue:
         with self._changed:
             return self._closed and not self._batches
 
-    def _marked(self, batch: Batch) -> Batch:
+    def _marked(self, number: int, batch: Batch) -> Batch:
         """Put the gap of what was dropped before this batch in front of it."""
-        loss = self._losses.pop(batch.session, None)
-        if loss is not None:
+        loss = self._losses.get(batch.session)
+        if loss is not None and loss.through < number:
+            del self._losses[batch.session]
             reason: GapReason = "conflated" if self._on_full is OnFull.CONFLATE else "dropped"
             symbols, end = tuple(loss.symbols), max(loss.start, batch.ts_recv)
             gap = Gap(loss.provider, symbols, reason, loss.start, end, batch.session, loss.epoch, loss.count)
@@ -139,29 +145,29 @@ class BatchQueue:
         return self._on_full is not OnFull.BLOCK
 
     def _drop_oldest(self, needed: int) -> None:
-        spared: list[Batch] = []
+        spared: list[tuple[int, Batch]] = []
         while needed > 0 and self._batches:
-            batch = self._batches.popleft()
+            number, batch = self._batches.popleft()
             needed -= batch.size
-            self._strip(batch, frozenset())
+            self._strip(number, batch, frozenset())
             if batch.events:
-                spared.append(batch)
+                spared.append((number, batch))
         self._batches.extendleft(reversed(spared))
 
     def _conflate(self) -> None:
         """Keep the latest event of each symbol and kind; all others go."""
         latest: set[int] = set()
         seen: set[tuple[type[Event], str]] = set()
-        for batch in reversed(self._batches):
+        for _, batch in reversed(self._batches):
             for event in reversed(batch.events):
                 if isinstance(event, MarketEvent) and (type(event), event.symbol) not in seen:
                     seen.add((type(event), event.symbol))
                     latest.add(id(event))
-        for batch in self._batches:
-            self._strip(batch, latest)
-        self._batches = deque(batch for batch in self._batches if batch.events)
+        for number, batch in self._batches:
+            self._strip(number, batch, latest)
+        self._batches = deque(entry for entry in self._batches if entry[1].events)
 
-    def _strip(self, batch: Batch, keep: Set[int]) -> None:
+    def _strip(self, number: int, batch: Batch, keep: Set[int]) -> None:
         """Take the market events out of a waiting batch, but for those to keep, and remember what went.
 
         Messages set aside go with them: the session has counted those.
@@ -169,7 +175,7 @@ class BatchQueue:
         market = [event for event in batch.events if isinstance(event, MarketEvent)]
         going = [event for event in market if id(event) not in keep]
         if going:
-            self._lose(batch, going)
+            self._lose(number, batch, going)
             gone = {id(event) for event in going}
             if len(batch.payloads) == len(market):
                 batch.payloads = [p for e, p in zip(market, batch.payloads, strict=True) if id(e) not in gone]
@@ -181,11 +187,12 @@ class BatchQueue:
         self._bytes += size - batch.size
         batch.size = size
 
-    def _lose(self, batch: Batch, going: list[MarketEvent]) -> None:
+    def _lose(self, number: int, batch: Batch, going: list[MarketEvent]) -> None:
         loss = self._losses.get(batch.session)
         if loss is None:
             start = self._last_out.get(batch.session, batch.ts_recv)
             loss = self._losses[batch.session] = _Loss(going[0].provider, start, batch.epoch)
+        loss.through = max(loss.through, number)
         loss.count += len(going)
         loss.symbols.update(dict.fromkeys(event.symbol for event in going))
         self.dropped += len(going)
