@@ -52,7 +52,8 @@ def test_the_change_is_exact(first: str, last: str) -> None:
 
 def test_the_change_of_very_long_numbers_is_exact_too() -> None:
     long = "1" + "0" * 40 + ".00000001"
-    assert board(bar(close=long), bar(close="1", minute=1)).rows["EURUSD"].change == Decimal("-" + "9" * 40 + ".00000001")
+    row = board(bar(close=long), bar(close="1", minute=1)).rows["EURUSD"]
+    assert row.change == Decimal("-" + "9" * 40 + ".00000001")
 
 
 @pytest.mark.parametrize(("first", "last"), [("0", "1"), ("0.00", "0.00")])
