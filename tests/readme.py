@@ -1,7 +1,7 @@
 """What the README says, taken apart: its blocks and tables. Standard library only: CI asks it for the set-up commands.
 
-    python3 tests/readme.py demo     the command that ends in the live demo
-    python3 tests/readme.py test     the command that runs all tests
+python3 tests/readme.py demo     the command that ends in the live demo
+python3 tests/readme.py test     the command that runs all tests
 """
 
 from __future__ import annotations

@@ -33,7 +33,5 @@ def test_the_package_is_light_until_something_is_asked_of_it() -> None:
 
 
 def test_the_module_is_the_command() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "tickstream", "--version"], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-m", "tickstream", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"tickstream {tickstream.__version__}\n"

@@ -107,8 +107,7 @@ def test_the_version_is_in_one_place() -> None:
 
 
 @pytest.mark.parametrize(
-    "requirement",
-    [*PYPROJECT["project"]["dependencies"], *PYPROJECT["project"]["optional-dependencies"]["dev"]],
+    "requirement", [*PYPROJECT["project"]["dependencies"], *PYPROJECT["project"]["optional-dependencies"]["dev"]]
 )
 def test_every_dependency_has_a_tested_range(requirement: str) -> None:
     assert REQUIREMENT.match(requirement)
