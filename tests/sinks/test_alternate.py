@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import pytest
+
+from tests.sinks.ptys import ENTER, LEAVE, terminal
+from tickstream.sinks.alternate import AlternateScreen
+
+
+def test_what_is_entered_is_left_once() -> None:
+    with terminal() as screen:
+        alternate = AlternateScreen(screen.inner)
+        alternate.leave()
+        assert screen.read() == b""
+        alternate.enter()
+        assert screen.read().startswith(ENTER)
+        alternate.leave()
+        alternate.leave()
+        assert screen.read().endswith(LEAVE)
+        assert screen.seen.count(LEAVE) == 1
+
+
+def test_the_handler_of_ctrl_z_is_put_back() -> None:
+    before = signal.getsignal(signal.SIGTSTP)
+    with terminal() as screen:
+        alternate = AlternateScreen(screen.inner)
+        alternate.enter()
+        assert signal.getsignal(signal.SIGTSTP) != before
+        alternate.leave()
+    assert signal.getsignal(signal.SIGTSTP) == before
+
+
+def test_outside_the_main_thread_signals_are_left_alone() -> None:
+    before = signal.getsignal(signal.SIGTSTP)
+    with terminal() as screen:
+        alternate = AlternateScreen(screen.inner)
+        thread = threading.Thread(target=alternate.enter)
+        thread.start()
+        thread.join()
+        assert signal.getsignal(signal.SIGTSTP) == before
+        alternate.leave()
+        assert LEAVE in screen.read()
+
+
+def test_ctrl_z_leaves_stops_and_enters_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "kill", lambda pid, number: stopped.append((pid, number)))
+    with terminal() as screen:
+        alternate = AlternateScreen(screen.inner)
+        alternate.enter()
+        screen.read()
+        signal.raise_signal(signal.SIGTSTP)
+        data = screen.read()
+        assert data.index(LEAVE) < data.index(ENTER)
+        assert stopped == [(os.getpid(), signal.SIGTSTP)]
+        signal.raise_signal(signal.SIGTSTP)
+        assert len(stopped) == 2, "and the next time too"
+        alternate.leave()
+
+
+def test_a_terminal_that_is_gone_can_be_left() -> None:
+    with terminal() as screen:
+        alternate = AlternateScreen(screen.inner)
+        alternate.enter()
+    alternate.leave()
+    with pytest.raises(OSError, match="descriptor"):
+        AlternateScreen(screen.inner).enter()
