@@ -115,9 +115,15 @@ def test_the_minimum_of_the_server_is_jittered_by_a_tenth() -> None:
     assert Backoff(Lowest()).next(100) == 100
 
 
-@given(seeds, st.one_of(st.none(), st.floats(0, 5000)))
-def test_rate_limited_waits_thirty_seconds_at_least(rng: random.Random, asked: float | None) -> None:
-    assert 30 <= Backoff(rng).next(asked, rate_limited=True) <= 3960
+@given(seeds)
+def test_rate_limited_without_a_time_named_waits_thirty_seconds_at_least(rng: random.Random) -> None:
+    assert 30 <= Backoff(rng).next(rate_limited=True) <= 33
+
+
+@given(seeds, st.floats(0, 5000))
+def test_rate_limited_with_a_time_named_waits_as_told(rng: random.Random, asked: float) -> None:
+    delay = Backoff(rng).next(asked, rate_limited=True)
+    assert min(asked, 3600) <= delay <= max(1.0, min(asked, 3600) * 1.1)
 
 
 def test_after_a_short_connection_the_start_is_restored_without_the_immediate_retry() -> None:

@@ -61,14 +61,14 @@ class Backoff:
     def next(self, retry_after_s: float | None = None, *, rate_limited: bool = False) -> float:
         """The next delay. `retry_after_s` is what the server asked for: a minimum, capped at one hour, plus 0-10 %.
 
-        `rate_limited`: the server said that we ask too often; 30 s is the least then.
+        `rate_limited`: the server said that we ask too often; 30 s is the least then, unless it named another time.
         """
         floor = 0.0 if self._was_stable else self._floor_s
         delay = self._rng.uniform(floor, self.ceiling_s)
         self._grow()
+        if rate_limited and retry_after_s is None:
+            retry_after_s = RATE_LIMITED_S
         minimum = min(retry_after_s or 0.0, RETRY_AFTER_CAP_S)
-        if rate_limited:
-            minimum = max(minimum, RATE_LIMITED_S)
         return max(delay, minimum * (1 + self._rng.uniform(0, RETRY_AFTER_JITTER)))
 
     def reset(self, *, stable: bool = True) -> None:
