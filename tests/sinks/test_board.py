@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.sinks.making import START, bar, gap, notice, quote, session_event, trade
-from tickstream.events import Account, Event
+from tickstream.events import Account, Event, MarketEvent
 from tickstream.sinks.board import EXTRA_ROWS, LARGE_BATCH, Board
 from tickstream.timestamps import Timestamp
 
@@ -105,6 +105,13 @@ def test_quotes_are_followed_by_their_last_price_or_their_bid() -> None:
     assert list(made.rows["EUR/USD"].prices) == [b"1.10", b"1.20"]
     made.add([quote("1.10", last=trade("1.15").price)], 2.0)
     assert made.rows["EUR/USD"].prices[-1] == b"1.15"
+
+
+def test_an_event_without_a_price_only_tells_that_data_comes() -> None:
+    made = board(MarketEvent("x", "EURUSD", START, START))
+    row = made.rows["EURUSD"]
+    assert row.change is None
+    assert row.seen_at == 1000.0
 
 
 def test_trades_are_followed_by_their_price() -> None:

@@ -25,9 +25,12 @@ _CAUSES = {
     errno.EIO: ("the device failed", "The terminal is gone, or the disk is failing: see the system's log."),
     errno.EBADF: ("it is closed, or not open for writing", "Give tickstream a standard output that it can write to."),
 }
-_READER_GONE = {errno.EPIPE, errno.ECONNRESET, errno.ESHUTDOWN}
-if sys.platform == "win32":
-    _READER_GONE.add(errno.EINVAL)  # what a closed pipe gives there
+_READER_GONE = {
+    errno.EPIPE,
+    errno.ECONNRESET,
+    errno.ESHUTDOWN,
+    *((errno.EINVAL,) if sys.platform == "win32" else ()),  # what a closed pipe gives there
+}
 
 
 class ReaderGone(Exception):

@@ -91,10 +91,11 @@ def fit_line(line: Line, width: int, ellipsis: str) -> Line:
     if line_width(line) <= width:
         return line
     kept: Line = []
-    room = width - cell_width(ellipsis)
+    room = width  # for what follows, the ellipsis included
     for text, style in line:
-        if cell_width(text) > room:
-            return [*kept, (fit(text + ellipsis, max(0, room) + cell_width(ellipsis), ellipsis)[:width], style)]
+        if cell_width(text + ellipsis) > room:
+            kept.append((fit(text + ellipsis, room, ellipsis), style))
+            break
         kept.append((text, style))
         room -= cell_width(text)
     return kept
