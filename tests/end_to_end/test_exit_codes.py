@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import ssl
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
 
-from tests.end_to_end.watching import FAST, Process, Result, Server, Thread, assert_exit, run, serve
+from tests.end_to_end.watching import FAST, Thread, assert_exit, serve
 from tests.faults.raw import RawServer, closed_port
 from tickstream.clock import SystemClock
 from tickstream.errors import ExitCode

@@ -97,7 +97,7 @@ class Pump:
     def __init__(self, fd: int, *, hold: bool = False) -> None:
         self.data = bytearray()
         self.ended = False
-        self._fd = fd
+        self.fd = fd
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._begun = False
@@ -125,7 +125,7 @@ class Pump:
     def _run(self) -> None:
         while True:
             try:
-                chunk = os.read(self._fd, 65536)
+                chunk = os.read(self.fd, 65536)
             except OSError:  # a terminal whose other side has gone
                 chunk = b""
             with self._changed:
@@ -133,7 +133,7 @@ class Pump:
                 self.ended = not chunk
                 self._changed.notify_all()
             if not chunk:
-                os.close(self._fd)
+                os.close(self.fd)
                 return
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tickstream.config import Config
 
 _SECRET_NAMES = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
+_PATIENCE_S = 1.0
+"""How long the reader of stderr may take to make room for a line."""
 _SHORTEST_SECRET = 8
 """Shorter values of variables that merely sound secret would be found in innocent words."""
 
@@ -38,6 +40,8 @@ class Environment:
     user_folder: Callable[[], Path | None] = lambda: None
     _config: Config | None = field(default=None, init=False, repr=False)
     _redact: Callable[[str], str] | None = field(default=None, init=False, repr=False)
+    _deaf: bool = field(default=False, init=False, repr=False)
+    """Nobody read stderr when it was last written to."""
 
     @classmethod
     def of_process(cls) -> Environment:
@@ -80,7 +84,13 @@ class Environment:
             raise OutputError(f"cannot write to stdout: {getattr(error, 'strerror', None) or error}") from error
 
     def say(self, text: str) -> None:
-        """Talk to stderr, without keys or characters that drive a terminal. A closed or full one is ignored."""
+        """Talk to stderr, without keys or characters that drive a terminal.
+
+        A closed or full one is ignored, and one whose reader does not read gets no more: talk never holds up the data.
+        """
+        self._deaf = not _has_room(self.stderr, 0.0 if self._deaf else _PATIENCE_S)
+        if self._deaf:
+            return
         try:
             self.stderr.write(printable(self.redact(text)) + "\n")
             self.stderr.flush()
@@ -117,6 +127,16 @@ def _abandon(stream: BinaryIO | TextIO) -> None:
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, descriptor)
     os.close(null)
+
+
+def _has_room(stream: TextIO, seconds: float) -> bool:
+    """False when it is a pipe or a terminal that nobody reads, for so long. Windows cannot tell: True."""
+    import select
+
+    try:
+        return bool(select.select([], [stream], [], seconds)[1])
+    except (OSError, ValueError):  # no file, or closed
+        return True
 
 
 def printable(text: str) -> str:

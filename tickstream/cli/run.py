@@ -81,7 +81,7 @@ class Run:
         self._on_quarantined = on_quarantined
         self._started = self._last_data = self._clock.monotonic()
         self._next_refresh = self._started
-        self._received = self._written = self._abandoned = 0
+        self._received = self._written = self._unwritten = self._discarded = 0
         self._reader_gone = self._output_ended = False
         self._give_up_at: float | None = None
         self._warned_blocked = False
@@ -232,7 +232,7 @@ class Run:
             left = 0
         except Abandoned as given_up:
             left = min(given_up.left, market)
-            self._abandoned += left
+            self._unwritten += left
             raise
         finally:
             self._written += market - left
@@ -254,7 +254,7 @@ class Run:
         self._supervisor.join(GOODBYE_S)
         discarded += self._queue.abandon()  # what the sessions still held, and what came while they said goodbye
         if not self._limit.done and not self._reader_gone:
-            self._abandoned += discarded
+            self._discarded += discarded
         try:
             if not self._output_ended:
                 self._last_words(code)
@@ -301,7 +301,7 @@ class Run:
     @property
     def _dropped(self) -> int:
         """By the queue, and what was still on its way when the end could wait no longer."""
-        return self._queue.dropped + self._abandoned
+        return self._queue.dropped + self._discarded + self._unwritten
 
     def summary(self, code: ExitCode) -> Summary:
         """The account of the run so far."""
@@ -311,7 +311,7 @@ class Run:
             ts_recv=now_ns,
             duration_s=round(self._clock.monotonic() - self._started, 3),
             exit_code=int(code),
-            events=self._received,
+            events=self._received + self._queue.dropped + self._discarded,
             written=self._written,
             dropped=self._dropped,
             quarantined=sum(s.quarantined for s in statuses),
