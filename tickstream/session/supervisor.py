@@ -81,7 +81,7 @@ class Supervisor:
         unless every session ended so."""
         if self._error is None and self._running == 0:
             refused = [session.error for session in self.sessions if isinstance(session.error, SymbolRefused)]
-            return refused[0] if len(refused) == len(self.sessions) else None
+            return refused[0] if refused and len(refused) == len(self.sessions) else None
         return self._error
 
     def _run(self, session: Session) -> None:
