@@ -132,6 +132,12 @@ class TestDropOldest:
         queue.offer(data(2, "A", size=20))
         assert [batch.payloads for batch in drain(queue)] == [[], [b"A2"]]
 
+    def test_one_payload_for_several_events_goes_when_all_of_them_do(self) -> None:
+        queue = BatchQueue(OnFull.DROP_OLDEST, max_bytes=20)
+        queue.offer(Batch(1, 1, at(1), [session("up", 1), bar("A", 1), bar("B", 1)], [b"AB"], 20))
+        queue.offer(data(2, "A", size=20))
+        assert [batch.payloads for batch in drain(queue)] == [[], [b"A2"]]
+
     def test_messages_set_aside_take_no_room_for_ever(self) -> None:
         queue = BatchQueue(OnFull.DROP_OLDEST, max_bytes=20)
         bad = data(1, size=20)
