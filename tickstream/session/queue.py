@@ -188,10 +188,11 @@ class BatchQueue:
         batch.size = size
 
     def _lose(self, number: int, batch: Batch, going: list[MarketEvent]) -> None:
+        start = self._last_out.get(batch.session, batch.ts_recv)
         loss = self._losses.get(batch.session)
         if loss is None:
-            start = self._last_out.get(batch.session, batch.ts_recv)
             loss = self._losses[batch.session] = _Loss(going[0].provider, start, batch.epoch)
+        loss.start = min(loss.start, start)  # what is conflated later may have come earlier
         loss.through = max(loss.through, number)
         loss.count += len(going)
         loss.symbols.update(dict.fromkeys(event.symbol for event in going))
