@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import json
 import os
 import re
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -75,17 +77,30 @@ def shell(provider: str, tmp_path: Path) -> dict[str, str]:
 
 
 def run(command: str, env: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """The command in bash, its stderr after its stdout; skips where a tool is missing."""
+    """The command in bash, and the end of all that it started; skips where a tool is missing."""
     for tool in sorted(set(TOOLS.findall(command))):
         if shutil.which(tool) is None:
             pytest.skip(f"an example needs {tool}, which is not installed")
     bash = shutil.which("bash")
     if bash is None:
         pytest.skip("the examples need bash, which is not installed")
-    return subprocess.run(
+    process = subprocess.Popen(
         [bash, "-uo", "pipefail", "-c", command],
-        env=env, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE_S, check=False,
-    )  # fmt: skip
+        env=env,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        out, err = process.communicate(timeout=PATIENCE_S)
+    finally:
+        with contextlib.suppress(ProcessLookupError):  # whatever the example has left running
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
 def by_line(block: Block) -> str:
