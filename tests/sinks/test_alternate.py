@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import termios
 import threading
 
 import pytest
@@ -59,6 +60,22 @@ def test_ctrl_z_leaves_stops_and_enters_again(monkeypatch: pytest.MonkeyPatch) -
         signal.raise_signal(signal.SIGTSTP)
         assert len(stopped) == 2, "and the next time too"
         alternate.leave()
+
+
+def test_a_terminal_that_takes_nothing_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tickstream.sinks.alternate.SLICE_S", 0.01)
+    with terminal() as screen:
+        alternate = AlternateScreen(screen.inner)
+        alternate.enter()
+        screen.read()
+        termios.tcflow(screen.inner, termios.TCOOFF)
+        alternate.leave()
+        termios.tcflow(screen.inner, termios.TCOON)
+        assert screen.read() == b""
+        termios.tcflow(screen.inner, termios.TCOOFF)
+        with pytest.raises(BlockingIOError):
+            alternate.enter()
+        termios.tcflow(screen.inner, termios.TCOON)
 
 
 def test_a_terminal_that_is_gone_can_be_left() -> None:

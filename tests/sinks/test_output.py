@@ -8,6 +8,7 @@ import socket
 import stat
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,10 +18,19 @@ from typing import Any
 import pytest
 
 from tests.sinks.making import Written
+from tests.sinks.ptys import terminal
 from tickstream.clock import FakeClock, SystemClock
 from tickstream.errors import OutputError
 from tickstream.sinks import descriptors
-from tickstream.sinks.descriptors import Descriptor, PolledPipe, ReopenedPipe, Socket, Stream, descriptor_of
+from tickstream.sinks.descriptors import (
+    Descriptor,
+    PolledPipe,
+    ReopenedPipe,
+    ReopenedTerminal,
+    Socket,
+    Stream,
+    descriptor_of,
+)
 from tickstream.sinks.output import Abandoned, Output, ReaderGone
 
 LINE = b'{"type":"bar","n":%06d}\n'
@@ -417,7 +427,34 @@ def test_each_kind_of_descriptor_is_written_in_its_way(tmp_path: Path) -> None:
         assert way(file.fileno()) is Descriptor
     with Path(os.devnull).open("wb") as null:
         assert way(null.fileno()) is Descriptor
+    with terminal() as screen:
+        assert way(screen.inner) is ReopenedTerminal
     assert type(descriptor_of(io.BytesIO())) is Stream
+
+
+@linux
+def test_a_terminal_stopped_with_ctrl_s_holds_nobody_for_ever() -> None:
+    with terminal() as screen:
+        output = Output(screen.inner, CLOCK, lambda: output.blocked_s > 0.05)
+        termios.tcflow(screen.inner, termios.TCOOFF)
+        with pytest.raises(Abandoned) as caught:
+            output.write(b"one\ntwo\n")
+        assert caught.value.left == 2
+        termios.tcflow(screen.inner, termios.TCOON)
+        output.write(b"three\n")
+        assert screen.read() == b"three\r\n"
+        output.check()
+        output.close()
+
+
+@linux
+def test_a_terminal_that_cannot_be_opened_again_is_written_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(descriptors, "ReopenedTerminal", _no_proc)
+    with terminal() as screen:
+        output = Output(screen.inner, CLOCK)
+        assert type(output._descriptor) is Descriptor
+        output.write(b"x\n")
+        assert screen.read() == b"x\r\n"
 
 
 @linux

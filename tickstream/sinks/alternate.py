@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import os
+import select
 import signal
+import sys
 import threading
 from types import FrameType
 
 _ENTER = b"\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J"
 """Alternate screen, no cursor, no line wrap, cleared."""
 _LEAVE = b"\x1b[0m\x1b[2J\x1b[?7h\x1b[?25h\x1b[?1049l"
+
+SLICE_S = 0.1
+PATIENCE = 5
+"""How many slices a terminal that takes nothing is waited for."""
 
 
 class AlternateScreen:
@@ -24,7 +31,7 @@ class AlternateScreen:
 
     def enter(self) -> None:
         """Switch over; raises OSError when the terminal is gone."""
-        os.write(self._fd, _ENTER)
+        self._send(_ENTER)
         self._entered = True
         atexit.register(self.leave)
         if hasattr(signal, "SIGTSTP") and threading.current_thread() is threading.main_thread():
@@ -36,18 +43,32 @@ class AlternateScreen:
             return
         self._entered = False
         with contextlib.suppress(OSError):
-            os.write(self._fd, _LEAVE)
+            self._send(_LEAVE)
         atexit.unregister(self.leave)
         if self._on_stop is not None:
             signal.signal(signal.SIGTSTP, self._on_stop)  # type: ignore[arg-type]  # what signal.signal returned
             self._on_stop = None
 
+    def _send(self, data: bytes) -> None:
+        """Write it all. A terminal that was stopped (Ctrl-S) is waited for a moment only: BlockingIOError."""
+        for _ in range(PATIENCE):
+            if _has_room(self._fd):
+                data = data[os.write(self._fd, data) :]
+            if not data:
+                return
+        raise BlockingIOError(errno.EAGAIN, "it takes nothing")
+
     def _stop(self, number: int, _frame: FrameType | None) -> None:
         """Ctrl-Z: give the shell its screen, stop, and take it again when we go on (`fg`)."""
         with contextlib.suppress(OSError):
-            os.write(self._fd, _LEAVE)
+            self._send(_LEAVE)
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
         signal.signal(number, self._stop)
         with contextlib.suppress(OSError):
-            os.write(self._fd, _ENTER)
+            self._send(_ENTER)
+
+
+def _has_room(fd: int) -> bool:
+    """Waits a slice for it. Windows can only select sockets, and knows no Ctrl-S that we could notice."""
+    return sys.platform == "win32" or bool(select.select([], [fd], [], SLICE_S)[1])

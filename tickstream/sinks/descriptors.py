@@ -1,12 +1,13 @@
 """Bytes into a file descriptor without ever getting stuck in the kernel.
 
-A plain write to a full pipe hangs until its reader reads, deaf to signals (Python restarts it after each handler,
-PEP 475). So pipes and sockets are written without blocking, and waiting is a call of its own.
+A plain write to a full pipe, or to a terminal stopped with Ctrl-S, hangs until somebody reads, deaf to signals (Python
+restarts it after each handler, PEP 475). So these are written without blocking, and waiting is a call of its own.
 
 Setting O_NONBLOCK on a descriptor sets it for everybody who shares it (the shell, `2>&1`), so that is not done. On
-Linux a pipe is opened anew through /proc, which makes a description of our own; a socket has MSG_DONTWAIT. Where there
-is no /proc (macOS; tested on Linux only, by force) we write at most PIPE_BUF bytes after poll has said that there is
-room, which POSIX lets us do without blocking. Windows can poll neither: writes are plain.
+Linux pipes and terminals are opened anew through /proc, which makes a description of our own; a socket has
+MSG_DONTWAIT. Where there is no /proc (macOS; tested on Linux only, by force) we write to a pipe at most PIPE_BUF bytes
+after poll has said that there is room, which POSIX lets us do without blocking. Windows can poll neither: writes are
+plain.
 Measured on Linux into `cat`, batches of 100 KB, CPU for each 290-byte record: plain 0.04 to 0.1 us, our own description
 0.09 us, poll and PIPE_BUF 0.28 us.
 """
@@ -28,6 +29,7 @@ class Descriptor:
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
+        """What is written to: the descriptor given, or one of our own."""
         self._poll = None
         if _CAN_POLL:
             self._poll = select.poll()
@@ -64,16 +66,20 @@ class PolledPipe(Descriptor):
         return any(event & select.POLLERR for _, event in self._poll.poll(0))
 
 
-class ReopenedPipe(Descriptor):
-    """A pipe with a non-blocking description of our own. Raises OSError where the system does not allow that."""
+class ReopenedTerminal(Descriptor):
+    """A terminal with a non-blocking description of our own. Raises OSError where the system does not allow that."""
 
     def __init__(self, fd: int) -> None:
-        super().__init__(os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))
-
-    reader_gone = PolledPipe.reader_gone
+        super().__init__(os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC))
 
     def close(self) -> None:
         os.close(self.fd)
+
+
+class ReopenedPipe(ReopenedTerminal):
+    """A pipe with a non-blocking description of our own. Raises OSError where the system does not allow that."""
+
+    reader_gone = PolledPipe.reader_gone
 
 
 class Socket(Descriptor):
@@ -113,10 +119,16 @@ def descriptor_of(target: int | BinaryIO) -> Descriptor:
     if isinstance(target, int):
         return _of_fd(target)
     target.flush()
+    fd = fileno(target)
+    return _of_fd(fd) if fd >= 0 else Stream(target)
+
+
+def fileno(stream: BinaryIO) -> int:
+    """The descriptor of a file object; -1 where there is none."""
     try:
-        return _of_fd(target.fileno())
+        return stream.fileno()
     except io.UnsupportedOperation:
-        return Stream(target)
+        return -1
 
 
 def _of_fd(fd: int) -> Descriptor:
@@ -124,11 +136,14 @@ def _of_fd(fd: int) -> Descriptor:
         mode = os.fstat(fd).st_mode
     except OSError:
         return Descriptor(fd)  # closed: the first write says so
-    if _CAN_POLL and stat.S_ISSOCK(mode):
+    if not _CAN_POLL:
+        return Descriptor(fd)
+    if stat.S_ISSOCK(mode):
         return Socket(fd)
-    if _CAN_POLL and stat.S_ISFIFO(mode):
-        try:
+    pipe = stat.S_ISFIFO(mode)
+    try:
+        if pipe:
             return ReopenedPipe(fd)
-        except OSError:
-            return PolledPipe(fd)
-    return Descriptor(fd)
+        return ReopenedTerminal(fd) if os.isatty(fd) else Descriptor(fd)
+    except OSError:
+        return PolledPipe(fd) if pipe else Descriptor(fd)

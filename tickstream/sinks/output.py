@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from tickstream.clock import Clock
 from tickstream.errors import OutputError
-from tickstream.sinks.descriptors import descriptor_of
+from tickstream.sinks.descriptors import descriptor_of, fileno
 
 SLICE_S = 0.1
 """The longest wait before `abandon` is asked again."""
@@ -62,15 +62,12 @@ class Output:
 
     def __init__(self, target: int | BinaryIO, clock: Clock, abandon: Callable[[], bool] | None = None) -> None:
         self._descriptor = descriptor_of(target)
+        self.fd = target if isinstance(target, int) else fileno(target)
+        """The descriptor that was given; -1 for a file object without one."""
         self._clock = clock
         self._abandon = abandon or _never
         self._waiting_since: float | None = None
         self.bytes_written = 0
-
-    @property
-    def fd(self) -> int:
-        """The descriptor written to; -1 for a file object without one."""
-        return self._descriptor.fd
 
     @property
     def blocked_s(self) -> float:
