@@ -21,7 +21,7 @@ from tickstream.errors import ExitCode, OutputError, UsageError
 from tickstream.events import Quarantined
 from tickstream.pipeline.limits import LimitStage
 from tickstream.sinks import load
-from tickstream.sinks.base import Display, SinkRequest, SinkSpec, TimeFormat
+from tickstream.sinks.base import Display, Sink, SinkRequest, TimeFormat
 from tickstream.sinks.output import Output
 from tickstream.timestamps import rfc3339
 
@@ -79,7 +79,7 @@ def stream(
     )
     for line in feed.preface:
         talk.line(line)
-    talk.muted = _shares_terminal(env, spec)
+    talk.muted = _shares_terminal(env, sink)
     parts = Parts(feed.supervisor, feed.queue, feed.gaps, limit, sink, output, talk, feed.status, spec.refresh_s)
     with contextlib.ExitStack() as opened:
         opened.callback(output.close)
@@ -94,9 +94,9 @@ def _format(env: Environment, wanted: str) -> str:
     return "table" if env.stdout_isatty else "jsonl"
 
 
-def _shares_terminal(env: Environment, spec: SinkSpec) -> bool:
+def _shares_terminal(env: Environment, sink: Sink) -> bool:
     """True while a sink draws on the terminal that stderr goes to as well."""
-    return spec.owns_terminal and env.stdout_isatty and env.stderr_isatty
+    return sink.owns_terminal and env.stderr_isatty
 
 
 @contextlib.contextmanager
