@@ -91,6 +91,18 @@ class TestLimit:
         with pytest.raises(CreditLimit):
             meter.check(3)
 
+    def test_the_next_pushes_of_all_symbols_of_all_sessions_come_together(self):
+        meter = CreditMeter(max_credits=24, credits_per_push=4)
+        meter.expect(1, 2)
+        meter.expect(2, 1)
+        meter.charge(3, NOON)
+        meter.check()
+        meter.charge(1, NOON)
+        with pytest.raises(CreditLimit, match="16 credits used, and the next 3 pushes, which come together, cost 12"):
+            meter.check()
+        meter.expect(1, 1)
+        meter.check()
+
     def test_a_limit_of_zero_allows_no_push(self):
         with pytest.raises(CreditLimit):
             CreditMeter(max_credits=0, credits_per_push=5).check()

@@ -226,6 +226,7 @@ class CreditMeter:
         self._day = 0
         self._started_ns: int | None = None
         self._charges: deque[tuple[int, int]] = deque()
+        self._at_once: dict[int, int] = {}
         self._lock = threading.Lock()
 
     @property
@@ -275,13 +276,20 @@ class CreditMeter:
                 self._remaining = max(0, self._remaining - cost)
             self._record(cost, now_ns)
 
-    def check(self, pushes: int = 1) -> None:
-        """Raises CreditLimit when so many more pushes would pass `max_credits`."""
+    def expect(self, session: int, symbols: int) -> None:
+        """A session streams so many symbols: their next pushes come together, and cannot be stopped one by one."""
         with self._lock:
-            limit, used, cost = self.max_credits, self._used, pushes * (self._per_push or 0)
+            self._at_once[session] = symbols
+
+    def check(self, pushes: int | None = None) -> None:
+        """Raises CreditLimit when so many more pushes would pass `max_credits`; None: one of each symbol expected."""
+        with self._lock:
+            count = (sum(self._at_once.values()) or 1) if pushes is None else pushes
+            limit, used, cost = self.max_credits, self._used, count * (self._per_push or 0)
         if limit is not None and used + cost > limit:
+            what = "push costs" if count == 1 else f"{count} pushes, which come together, cost"
             raise CreditLimit(
-                f"--max-credits {limit:,} reached: {used:,} credits used, and the next push costs {cost:,}",
+                f"--max-credits {limit:,} reached: {used:,} credits used, and the next {what} {cost:,}",
                 hint="The connection was closed so that nothing more is charged. Raise --max-credits to go on.",
             )
 

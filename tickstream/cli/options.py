@@ -66,7 +66,11 @@ HoldMax = Annotated[
 MaxCredits = Annotated[
     int | None,
     typer.Option(
-        "--max-credits", metavar="N", min=0, help="Stop before a push would pass N credits; exit 7.", show_default=False
+        "--max-credits",
+        metavar="N",
+        min=0,
+        help="Stop before the next pushes would pass N credits; exit 7.",
+        show_default=False,
     ),
 ]
 ExitOnQuota = Annotated[bool, typer.Option("--exit-on-quota", help="End when the day's credits are used up; exit 7.")]

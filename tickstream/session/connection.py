@@ -198,6 +198,7 @@ class Connection:
     def _settle(self, ts_recv: int) -> None:
         protocol, meter = self._protocol, self._meter
         if meter is not None:
+            meter.expect(self._status.session, len(protocol.asked))
             if protocol.account is not None and protocol.account is not self._account:
                 self._account = protocol.account
                 meter.account(self._account.credits_per_push, self._account.quota_remaining, ts_recv)
