@@ -7,6 +7,7 @@ import logging
 import msgspec
 
 from tickstream.cli.environment import Environment
+from tickstream.errors import TickstreamError
 from tickstream.events import Account, Event, Gap, MarketEvent, Notice, SessionEvent, Summary
 from tickstream.timestamps import Timestamp, rfc3339
 
@@ -28,10 +29,13 @@ class Talk:
         if level > self._level:
             return
         if self._json:
-            record = {"type": "log", "ts": self._env.clock.now_ns(), "level": severity, "message": message}
-            self._say(self._encoder.encode(record).decode())
+            self._record(severity, message)
         else:
             self._say(f"tickstream: {message}")
+
+    def error(self, error: TickstreamError) -> None:
+        """Say as JSON why the run ended, however quiet it was to be. (As text the command line's `main` says it.)"""
+        self._record("error", error.message, hint=error.hint, exit_code=int(error.exit_code))
 
     def event(self, event: Event) -> None:
         """Say what happened to the stream."""
@@ -53,6 +57,10 @@ class Talk:
         logger.handlers[:] = [handler]
         logger.setLevel(logging.DEBUG if self._level >= DEBUG else logging.INFO)
         logger.propagate = False
+
+    def _record(self, severity: str, message: str, **more: object) -> None:
+        record = {"type": "log", "ts": self._env.clock.now_ns(), "level": severity, "message": message, **more}
+        self._say(self._encoder.encode(record).decode())
 
     def _say(self, text: str) -> None:
         """One line, whatever a provider put into its messages."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tickstream.cli import options as opt
 from tickstream.cli.app import environment
 from tickstream.cli.values import parse_duration, seconds_until, zone
-from tickstream.errors import UsageError
+from tickstream.errors import ExitCode, OutputError, TickstreamError, UsageError
 
 if TYPE_CHECKING:
     from tickstream.cli.environment import Environment
@@ -106,10 +106,25 @@ def watch(  # noqa: PLR0913, PLR0917 - one parameter for each option
         log_format=log_format,
     )
     bounds = Bounds(duration_s, _seconds(idle_timeout, "--idle-timeout"), strict, parse_duration(drain, "--drain"))
-    with live_feed(env, feed_options, settings) as feed:
-        from tickstream.cli.outputs import stream
+    try:
+        with live_feed(env, feed_options, settings) as feed:
+            from tickstream.cli.outputs import stream
 
-        return int(stream(env, feed, output_options, bounds, count=count, once=once))
+            return int(stream(env, feed, output_options, bounds, count=count, once=once))
+    except TickstreamError as error:
+        if log_format != "json":
+            raise
+        return int(_said_as_json(env, error))
+
+
+def _said_as_json(env: Environment, error: TickstreamError) -> ExitCode:
+    """Why the run ended, in the form of everything else that it said."""
+    from tickstream.cli.talk import Talk
+
+    if isinstance(error, OutputError):
+        env.abandon_stdout()
+    Talk(env, log_format="json").error(error)
+    return error.exit_code
 
 
 def _seconds(text: str | None, option: str) -> float | None:
