@@ -16,6 +16,7 @@ from tickstream.numbers import number
 from tickstream.timestamps import Timestamp
 
 TS = Timestamp(1_782_312_840_000_000_000)
+START = "2026-06-24T14:54:00.000000Z"
 ONE = number("1")
 BAR = Bar("tickatlas", "EURUSD", TS, TS, "1m", ONE, ONE, ONE, ONE)
 
@@ -50,7 +51,7 @@ def summary(**changes: object) -> Summary:
         ),
         (
             Gap("tickatlas", ("EURUSD", "XAUUSD"), "disconnect", TS, Timestamp(TS + 60 * 10**9), missed=2),
-            "gap (disconnect): EURUSD, XAUUSD from 2026-06-24T14:54:00.000000Z to 2026-06-24T14:55:00.000000Z, 2 missed",
+            f"gap (disconnect): EURUSD, XAUUSD from {START} to {START.replace('54', '55')}, 2 missed",
         ),
         (Notice("tickatlas", TS, "stale", "no data for 150 s"), "stale: no data for 150 s"),
         (Notice("tickatlas", TS, "x", "x: said already"), "x: said already"),
@@ -62,8 +63,10 @@ def summary(**changes: object) -> Summary:
             summary(
                 events=1, gaps=1, missed=7, reconnects=1, refused=("BADUSD",), credits_used=12, credits_remaining=3
             ),
-            "summary: 1 event in 61.2 s, 1 gap (7 missed), 0 dropped, 0 bad messages, 1 reconnect, refused: BADUSD, "
-            "12 credits used, 3 left today",
+            (
+                "summary: 1 event in 61.2 s, 1 gap (7 missed), 0 dropped, 0 bad messages, 1 reconnect, refused: BADUSD, "
+                "12 credits used, 3 left today"
+            ),
         ),
     ],
 )

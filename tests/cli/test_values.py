@@ -26,7 +26,7 @@ def test_a_duration_is_a_number_with_a_unit_or_several(text: str, seconds: float
 
 @pytest.mark.parametrize("text", ["", " ", "s", "1x", "1h30", "-5s", "1 h", "h1", "nan", "1e3", "9999999d", "5s!"])
 def test_what_is_no_duration_is_refused_by_the_name_of_its_option(text: str) -> None:
-    with pytest.raises(UsageError, match="--idle-timeout: .*is not a duration"):
+    with pytest.raises(UsageError, match=r"--idle-timeout: .*is not a duration"):
         parse_duration(text, "--idle-timeout")
 
 
