@@ -54,7 +54,6 @@ def summary(**changes: object) -> Summary:
             f"gap (disconnect): EURUSD, XAUUSD from {START} to {START.replace('54', '55')}, 2 missed",
         ),
         (Notice("tickatlas", TS, "stale", "no data for 150 s"), "stale: no data for 150 s"),
-        (Notice("tickatlas", TS, "x", "x: said already"), "x: said already"),
         (
             Account("tickatlas", TS, "pro", 20, 4, 99_380),
             "tickatlas: plan pro, up to 20 symbols, 4 credits a push, 99,380 credits left today",

@@ -85,7 +85,7 @@ def describe(event: Event) -> str:
         case Gap():
             return _gap(event)
         case Notice():
-            return event.message if event.message.startswith(event.code) else f"{event.code}: {event.message}"
+            return f"{event.code}: {event.message}"
         case Account():
             return _account(event)
         case Summary():

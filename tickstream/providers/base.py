@@ -275,7 +275,7 @@ class FeedProtocol(ABC):
         if error is not None:
             raise error
         if self._reports.allows(ts / NS_PER_SECOND):
-            self.notice(ts, code, self.words_for(code, message))
+            self.notice(ts, code, self.meaning_of(code, message))
 
     def refuse(self, ts: Timestamp, code: str, why: str, symbols: tuple[str, ...]) -> None:
         """These symbols will not come: said once, and never asked for again."""
@@ -292,12 +292,16 @@ class FeedProtocol(ABC):
             hint=f"Symbols are {self.spec.symbol_help}. Check the spelling, and the symbol limit of your plan.",
         )
 
-    def words_for(self, code: str, message: str) -> str:
-        """A provider's error in our words and its own."""
+    def meaning_of(self, code: str, message: str) -> str:
+        """A provider's error in our words and its own, without the code."""
         known = self.spec.error(code)
         meaning = known.meaning if known else "an error code that tickstream does not know"
         said = self.redact(message)[:200]
-        return f"{self.redact(code)[:60]}: {meaning}" + (f" ({said})" if said else "")
+        return meaning + (f" ({said})" if said else "")
+
+    def words_for(self, code: str, message: str) -> str:
+        """The same, behind its code."""
+        return f"{self.redact(code)[:60]}: {self.meaning_of(code, message)}"
 
     def error_for(self, code: str, message: str) -> ProviderError | None:
         """The exception that an error code stands for; None if the conversation goes on."""

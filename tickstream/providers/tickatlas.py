@@ -260,7 +260,7 @@ class TickAtlasProtocol(JsonFeed[_Message]):
         self._last_error = ("quota_exceeded", message)
         until_midnight_ns = DAY_NS - ts_recv % DAY_NS
         self._resubscribe_at = now + until_midnight_ns / NS_PER_SECOND + RESUBSCRIBE_AFTER_RESET_S
-        self.notice(ts_recv, "quota_exceeded", self.words_for("quota_exceeded", message))
+        self.notice(ts_recv, "quota_exceeded", self.meaning_of("quota_exceeded", message))
 
     # --- time --------------------------------------------------------------------------------------------------
 

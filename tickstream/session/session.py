@@ -79,6 +79,7 @@ class Session:
             return error
         finally:
             self._wire = None
+            status.paused = False
             if protocol.refused:
                 self._feed = msgspec.structs.replace(self._feed, refused=self._feed.refused | protocol.refused.keys())
             if connection is not None and connection.got_data:
