@@ -31,6 +31,10 @@ class Terminal:
         """Give it another size."""
         fcntl.ioctl(self.inner, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
+    def press(self, keys: bytes) -> None:
+        """Somebody types."""
+        os.write(self._outer, keys)
+
     def read(self) -> bytes:
         """What has been written since the last call."""
         got = b""

@@ -78,6 +78,30 @@ def test_a_terminal_that_takes_nothing_is_not_waited_for_for_ever(monkeypatch: p
         termios.tcflow(screen.inner, termios.TCOON)
 
 
+def test_a_terminal_stopped_with_ctrl_s_is_started_to_be_given_back() -> None:
+    with terminal() as screen:
+        alternate = AlternateScreen(screen.inner)
+        alternate.enter()
+        screen.press(b"\x13")
+        screen.read()
+        modes = termios.tcgetattr(screen.inner)
+        alternate.leave()
+        assert screen.read().endswith(LEAVE)
+        assert termios.tcgetattr(screen.inner) == modes
+
+
+def test_from_the_background_the_terminal_is_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asking would stop the process (SIGTTOU)."""
+    monkeypatch.setattr(os, "tcgetpgrp", lambda _: os.getpgrp() + 1)
+    asked: list[object] = []
+    monkeypatch.setattr(termios, "tcsetattr", lambda *what: asked.append(what))
+    with terminal() as screen:
+        alternate = AlternateScreen(screen.inner)
+        alternate.enter()
+        alternate.leave()
+    assert asked == []
+
+
 def test_a_terminal_that_is_gone_can_be_left() -> None:
     with terminal() as screen:
         alternate = AlternateScreen(screen.inner)

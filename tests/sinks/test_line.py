@@ -63,7 +63,6 @@ def test_the_last_state_is_flushed() -> None:
         ({"state": "down", "retry_at": 1010.0}, "reconnecting"),
         ({"state": "held"}, "held"),
         ({"state": "connecting"}, "connecting"),
-        ({"state": "closed"}, "closed"),
         ({"paused": True}, "paused"),
     ],
 )
@@ -72,6 +71,13 @@ def test_a_session_in_trouble_is_named_first(session: dict[str, Any], word: str)
     sink.write(batch(bar()))
     sink.refresh()
     assert stdout.text.split()[0] == word
+
+
+def test_the_last_line_of_a_run_does_not_say_that_the_run_is_over() -> None:
+    sink, stdout, _, _ = made(status=run_status(state="closed"))
+    sink.write(batch(bar()))
+    sink.flush()
+    assert stdout.text == "EURUSD 1.1345/1.13462 0.00%\n"
 
 
 def test_the_countdown_of_a_reconnect_does_not_write_a_line_a_second() -> None:

@@ -42,6 +42,7 @@ class AlternateScreen:
         if not self._entered:
             return
         self._entered = False
+        _go_on(self._fd)
         with contextlib.suppress(OSError):
             self._send(_LEAVE)
         atexit.unregister(self.leave)
@@ -67,6 +68,23 @@ class AlternateScreen:
         signal.signal(number, self._stop)
         with contextlib.suppress(OSError):
             self._send(_ENTER)
+
+
+def _go_on(fd: int) -> None:
+    """Start a terminal that was stopped with Ctrl-S: it could not be given back otherwise. Not from the background, where
+    the system would stop us for asking (SIGTTOU)."""
+    if sys.platform == "win32":
+        return
+    import termios
+
+    with contextlib.suppress(OSError):  # no terminal of ours, so no foreground either
+        if os.tcgetpgrp(fd) != os.getpgrp():
+            return
+    with contextlib.suppress(termios.error):
+        before, without = termios.tcgetattr(fd), termios.tcgetattr(fd)
+        without[0] &= ~termios.IXON  # a terminal that knows no Ctrl-S any more has to go on
+        termios.tcsetattr(fd, termios.TCSANOW, without)
+        termios.tcsetattr(fd, termios.TCSANOW, before)
 
 
 def _has_room(fd: int) -> bool:

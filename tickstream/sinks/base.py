@@ -97,8 +97,6 @@ class SinkSpec(msgspec.Struct, frozen=True):
     """Raises UsageError for a request that it cannot serve."""
     refresh_s: float | None = None
     """How often it wants `refresh`, seconds; None: never."""
-    owns_terminal: bool = False
-    """It draws on a terminal when it has one (see Sink.owns_terminal)."""
     carries_events: bool = False
     """Session, gap and notice events can go into it (`--events`)."""
     extra_fields: tuple[str, ...] = ()

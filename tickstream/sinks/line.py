@@ -79,7 +79,9 @@ class LineSink(Sink):
         return "  ".join(pieces)
 
     def _symbol(self, row: Row, session: SessionStatus | None, now: Now) -> str:
-        at = state_of(row, session, now, self._display.silence_s, self._display.market_of)
+        # A session that has been closed is no news: the last line of a run tells what its last data was.
+        known = None if session is None or session.state == "closed" else session
+        at = state_of(row, known, now, self._display.silence_s, self._display.market_of)
         if self._fields is not None:
             moment = Moment(now.monotonic, now.glyphs, now.tz)
             texts = [
@@ -101,7 +103,7 @@ def _price(row: Row) -> str:
 
 def _trouble(session: SessionStatus) -> str:
     """A word for a session that does not deliver. Without a countdown: the line would change each second."""
-    if session.state == "up":
+    if session.state in ("up", "closed"):
         return "paused" if session.paused else ""
     return "reconnecting" if session.state == "down" else session.state
 
@@ -111,6 +113,5 @@ SINK = SinkSpec(
     summary="one status line, for tmux or a bar",
     make=LineSink,
     refresh_s=0.5,
-    owns_terminal=True,
     extra_fields=DISPLAY_FIELDS,
 )

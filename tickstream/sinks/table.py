@@ -168,6 +168,5 @@ SINK = SinkSpec(
     summary="a live table, for people",
     make=make,
     refresh_s=0.2,
-    owns_terminal=True,
     extra_fields=DISPLAY_FIELDS,
 )
