@@ -71,8 +71,10 @@ class AlternateScreen:
 
 
 def _go_on(fd: int) -> None:
-    """Start a terminal that was stopped with Ctrl-S: it could not be given back otherwise. Not from the background, where
-    the system would stop us for asking (SIGTTOU)."""
+    """Start a terminal that was stopped with Ctrl-S: it could not be given back otherwise.
+
+    Not from the background, where the system would stop us for asking (SIGTTOU).
+    """
     if sys.platform == "win32":
         return
     import termios
