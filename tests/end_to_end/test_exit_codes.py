@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pytest
@@ -24,7 +25,7 @@ class Case(NamedTuple):
     args: tuple[str, ...] = ("EURUSD",)
     said: str = ""
     auths: int | None = None
-    options: dict[str, Any] = {}
+    options: Mapping[str, Any] = MappingProxyType({})
     speed: float = FAST
 
 

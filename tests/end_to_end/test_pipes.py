@@ -1,4 +1,4 @@
-"""Pipes: readers who leave, readers who are slow, outputs that cannot be written; nothing is lost without being counted."""
+"""Pipes: readers who leave, readers who are slow, outputs that cannot be written. Nothing is lost uncounted."""
 
 from __future__ import annotations
 
@@ -58,8 +58,7 @@ def test_after_a_signal_a_reader_who_leaves_does_not_change_the_code() -> None:
         fill_the_pipe(server, process)
         process.popen.terminate()
         server.wait_logged("closed by the client, 1000")
-        os.close(process.out.fd)
-        process.out.fd = os.open(os.devnull, os.O_RDONLY)
+        process.out.leave()
         assert process.popen.wait(20) == ExitCode.SIGTERM
 
 
@@ -141,7 +140,8 @@ def test_drops_are_incomplete_under_strict() -> None:
 
 
 def quotes(count: int) -> list[bytes]:
-    data = {"symbol": "EURUSD", "open": 1.5, "high": 1.5, "low": 1.5, "close": 1.5, "bid": 1.5, "ask": 1.75, "volume": 7}
+    prices = dict.fromkeys(("open", "high", "low", "close", "bid", "ask"), 1.5)
+    data = {"symbol": "EURUSD", **prices, "volume": 7}
     return [
         message("quote", data=data | {"time": f"2026-06-{1 + n // 1440:02}T{n // 60 % 24:02}:{n % 60:02}:00Z"})
         for n in range(count)
@@ -154,7 +154,7 @@ def feed(then: Callable[[Peer], None]) -> Callable[[Peer], None]:
     def script(peer: Peer) -> None:
         peer.accept()
         peer.read_frames()
-        peer.send_text(message("authenticated", plan="pro", max_symbols=50, credits_per_push=4, daily_quota_remaining=None))
+        peer.send_text(message("authenticated", plan="pro", max_symbols=50, credits_per_push=4))
         peer.read_frames()
         peer.send_text(message("subscribed", symbols=["EURUSD"], total_subscribed=1))
         then(peer)

@@ -170,12 +170,25 @@ class TestConflate:
         queue.offer(data(2, "A", "C", size=400))
         queue.offer(data(3, "A", size=400))
         out = drain(queue)
-        assert shown(out) == ["B1", "A1", "Gap", "A2", "C2", "A3"]
+        assert shown(out) == ["Gap", "B1", "A1", "A2", "C2", "A3"]
         (gap,) = gaps_in(events_of(out))
         assert (gap.reason, gap.symbols, gap.missed) == ("conflated", ("A",), 1)
-        assert (gap.start, gap.end) == (at(1), at(2))
+        assert (gap.start, gap.end) == (at(1), at(1))
         assert [batch.payloads for batch in out] == [[b"B1", b"quote"], [b"A2", b"C2"], [b"A3"]]
         assert queue.dropped == 1
+
+    def test_the_gap_stands_before_what_is_left_of_a_symbol(self) -> None:
+        queue = BatchQueue(OnFull.CONFLATE, max_bytes=500)
+        queue.offer(data(0, "A", "B"))
+        queue.get(0)
+        queue.offer(data(1, "A", "A", "B"))
+        queue.offer(data(2, "A", "A", size=600))
+        queue.offer(data(3, "B", size=600))
+        queue.offer(data(4, "A", size=600))
+        out = drain(queue)
+        assert shown(out) == ["Gap", "A2", "B3", "A4"]
+        (gap,) = gaps_in(events_of(out))
+        assert (gap.symbols, gap.missed, gap.start, gap.end) == (("A", "B"), 4, at(0), at(2))
 
     def test_it_is_bounded_by_the_symbols_however_long_nobody_reads(self) -> None:
         queue = BatchQueue(OnFull.CONFLATE, max_bytes=5000)

@@ -31,15 +31,14 @@ class OnFull(StrEnum):
 
 
 class _Loss(msgspec.Struct):
-    """Market events of one session that went, until a gap says so."""
+    """Events of one session and symbol that went, until a gap says so."""
 
     provider: str
     start: Timestamp
     epoch: int
     through: int = 0
-    """Number of the last batch that lost some: the gap belongs behind it."""
+    """Number of the last batch that lost some."""
     count: int = 0
-    symbols: dict[str, None] = {}
 
 
 class BatchQueue:
@@ -56,7 +55,8 @@ class BatchQueue:
         self._space = threading.Condition(self._changed._lock)  # type: ignore[attr-defined]  # noqa: SLF001 - one lock, two conditions
         self._closed = False
         self._woken = False
-        self._losses: dict[int, _Loss] = {}
+        self._losses: dict[int, dict[str, _Loss]] = {}
+        """Session -> symbol -> what it has lost."""
         self._last_out: dict[int, Timestamp] = {}
         self.dropped = 0
 
@@ -125,16 +125,22 @@ class BatchQueue:
             return self._closed and not self._batches
 
     def _marked(self, number: int, batch: Batch) -> Batch:
-        """Put the gap of what was dropped before this batch in front of it."""
-        loss = self._losses.get(batch.session)
-        if loss is not None and loss.through < number:
-            del self._losses[batch.session]
-            reason: GapReason = "conflated" if self._on_full is OnFull.CONFLATE else "dropped"
-            symbols, end = tuple(loss.symbols), max(loss.start, batch.ts_recv)
-            gap = Gap(loss.provider, symbols, reason, loss.start, end, batch.session, loss.epoch, loss.count)
-            batch.events = [gap, *batch.events]
+        """Put the gap of what was dropped in front of the first data after it."""
+        losses = self._losses.get(batch.session)
+        if losses:
+            here = {event.symbol for event in batch.events if isinstance(event, MarketEvent)}
+            # Of a batch that lost some itself, what is left comes after what went: the latest is what is kept.
+            due = [s for s, loss in losses.items() if loss.through < number or (loss.through == number and s in here)]
+            if due:
+                batch.events = [self._gap([losses.pop(symbol) for symbol in due], tuple(due), batch), *batch.events]
         self._last_out[batch.session] = batch.ts_recv
         return batch
+
+    def _gap(self, losses: list[_Loss], symbols: tuple[str, ...], batch: Batch) -> Gap:
+        reason: GapReason = "conflated" if self._on_full is OnFull.CONFLATE else "dropped"
+        start, count = min(loss.start for loss in losses), sum(loss.count for loss in losses)
+        end = max(start, batch.ts_recv)
+        return Gap(losses[0].provider, symbols, reason, start, end, batch.session, losses[0].epoch, count)
 
     def _make_room(self, needed: int) -> bool:
         """For so many bytes, if the policy says so."""
@@ -189,11 +195,12 @@ class BatchQueue:
 
     def _lose(self, number: int, batch: Batch, going: list[MarketEvent]) -> None:
         start = self._last_out.get(batch.session, batch.ts_recv)
-        loss = self._losses.get(batch.session)
-        if loss is None:
-            loss = self._losses[batch.session] = _Loss(going[0].provider, start, batch.epoch)
-        loss.start = min(loss.start, start)  # what is conflated later may have come earlier
-        loss.through = max(loss.through, number)
-        loss.count += len(going)
-        loss.symbols.update(dict.fromkeys(event.symbol for event in going))
+        losses = self._losses.setdefault(batch.session, {})
+        for event in going:
+            loss = losses.get(event.symbol)
+            if loss is None:
+                loss = losses[event.symbol] = _Loss(event.provider, start, batch.epoch)
+            loss.start = min(loss.start, start)  # what is conflated later may have come earlier
+            loss.through = max(loss.through, number)
+            loss.count += 1
         self.dropped += len(going)
