@@ -18,8 +18,16 @@ NASTY = "\x1b[31mred\x1b[0m\x07 [bold]markup[/bold] \u202eltr\u202c\r\nforged li
 """What no terminal may see: escapes, a bell, Rich markup, bidi overrides, a line break, NUL, a C1 control."""
 
 _QUOTE: dict[str, object] = {
-    "symbol": "EURUSD", "time": "2026-06-24T14:54:00Z", "open": 1.5, "high": 1.5, "low": 1.5, "close": 1.5, "bid": 1.5,
-    "ask": 1.75, "spread": 12, "volume": 7,
+    "symbol": "EURUSD",
+    "time": "2026-06-24T14:54:00Z",
+    "open": 1.5,
+    "high": 1.5,
+    "low": 1.5,
+    "close": 1.5,
+    "bid": 1.5,
+    "ask": 1.75,
+    "spread": 12,
+    "volume": 7,
 }
 
 
@@ -94,11 +102,15 @@ def fragmented(payload: bytes) -> bytes:
     """A text message in three frames with a ping after each of the first two."""
     third = max(1, len(payload) // 3)
     ping = encode_frame(PING, b"between")
-    return b"".join((
-        encode_frame(TEXT, payload[:third], fin=False), ping,
-        encode_frame(CONTINUATION, payload[third : 2 * third], fin=False), ping,
-        encode_frame(CONTINUATION, payload[2 * third :]),
-    ))
+    return b"".join(
+        (
+            encode_frame(TEXT, payload[:third], fin=False),
+            ping,
+            encode_frame(CONTINUATION, payload[third : 2 * third], fin=False),
+            ping,
+            encode_frame(CONTINUATION, payload[2 * third :]),
+        )
+    )
 
 
 def payload_of(frame: bytes) -> bytes:

@@ -30,7 +30,8 @@ class Broadcaster:
     """Runs a market for an audience. `run` is a thread's body; it ends when the simulator stops, or the market ends.
 
     `start` is called when the market begins, and gives its clock and the open of its first candle. Without a clock
-    it is a race: all candles are due, and the market goes on as fast as the slowest subscriber reads.
+    it is a race: all candles are due, and the market goes on as fast as the slowest subscriber reads. A market that
+    `waits` begins with the first subscription.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Broadcaster:
         audience: Callable[[], Sequence[Connection]],
         to_round: Callable[[list[Candle]], Round],
         at_end: Callable[[Connection], None],
+        waits: bool,
     ) -> None:
         self._source = source
         self._changed = shared.changed
@@ -50,6 +52,7 @@ class Broadcaster:
         self._audience = audience
         self._to_round = to_round
         self._at_end = at_end
+        self._waits = waits
         self._skip_ns = 0
 
     def skip(self, minutes: int) -> None:
@@ -59,8 +62,8 @@ class Broadcaster:
             self._changed.notify_all()
 
     def run(self) -> None:
-        """Until the end. A market that has a first candle begins with the first subscription."""
-        if self._source.first_ns is not None:
+        """Until the end."""
+        if self._waits:
             self._wait_until(lambda: bool(self._subscribers()))
         clock, position = self._start()
         while not self._stopping.is_set():

@@ -36,8 +36,24 @@ class Certificate:
         folder = Path(tempfile.mkdtemp(prefix="tickstream-simulator-"))
         made = cls(folder / "cert.pem", folder / "key.pem", folder)
         command = [
-            program, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", str(DAYS), "-subj", "/CN=localhost",
-            "-addext", NAMES, "-addext", USAGE, "-keyout", str(made.key), "-out", str(made.cert),
+            program,
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            str(DAYS),
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            NAMES,
+            "-addext",
+            USAGE,
+            "-keyout",
+            str(made.key),
+            "-out",
+            str(made.cert),
         ]
         try:
             subprocess.run(command, check=True, capture_output=True, timeout=MAKE_S)  # noqa: S603 - no text of others in it

@@ -100,8 +100,14 @@ def _table() -> dict[str, FaultKind]:
     kinds += [
         FaultKind(f"close-{code}", "10", f"close with {code} ({meaning})")
         for code, meaning in (
-            (1000, "normal"), (1001, "going away"), (1008, "policy"), (1009, "too big"), (1011, "internal error"),
-            (1012, "restart"), (1013, "try again later"), (4001, "the provider's own"),
+            (1000, "normal"),
+            (1001, "going away"),
+            (1008, "policy"),
+            (1009, "too big"),
+            (1011, "internal error"),
+            (1012, "restart"),
+            (1013, "try again later"),
+            (4001, "the provider's own"),
         )
     ]
     return {kind.name: kind for kind in kinds}
@@ -138,8 +144,10 @@ def parse_fault(text: str) -> Fault:
     kind = FAULTS.get(match["name"])
     if kind is None:
         near = did_you_mean(match["name"], FAULTS)
-        raise UsageError(f"--fault: there is no fault {shown(match['name'])}.",
-                         hint=f"{near} `tickstream simulate --list-faults` prints all of them.".strip())
+        raise UsageError(
+            f"--fault: there is no fault {shown(match['name'])}.",
+            hint=f"{near} `tickstream simulate --list-faults` prints all of them.".strip(),
+        )
     connections = int(match["connections"]) if match["connections"] else None
     if match["seconds"]:
         fault = Fault(kind, "seconds", float(match["seconds"]), connections)
@@ -173,7 +181,8 @@ class Schedule:
         `reached` is how many seconds, or pushes, it has been.
         """
         due = [
-            fault for fault in self._waiting
+            fault
+            for fault in self._waiting
             if fault.moment == moment and fault.value <= reached and (fault.kind.sort == "mode" or not modes_only)
         ]
         self._waiting = [fault for fault in self._waiting if fault not in due or fault.moment == "every"]

@@ -14,8 +14,16 @@ MAX_REQUEST = 64 * 1024
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 
 REASONS: dict[int, str] = {
-    200: "OK", 301: "Moved Permanently", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
-    426: "Upgrade Required", 429: "Too Many Requests", 500: "Internal Server Error", 503: "Service Unavailable",
+    200: "OK",
+    301: "Moved Permanently",
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    426: "Upgrade Required",
+    429: "Too Many Requests",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
 }
 
 
@@ -62,8 +70,13 @@ def _check_upgrade(method: str, headers: dict[str, str]) -> None:
     if "websocket" not in _tokens(headers, "upgrade") or "upgrade" not in _tokens(headers, "connection"):
         raise Refusal(426, "This is a WebSocket endpoint.", Upgrade="websocket", Connection="Upgrade")
     if headers.get("sec-websocket-version") != "13":
-        raise Refusal(426, "Only WebSocket version 13 is spoken here.", Sec_WebSocket_Version="13",
-                      Upgrade="websocket", Connection="Upgrade")
+        raise Refusal(
+            426,
+            "Only WebSocket version 13 is spoken here.",
+            Sec_WebSocket_Version="13",
+            Upgrade="websocket",
+            Connection="Upgrade",
+        )
     if method != "GET" or "host" not in headers:
         raise Refusal(400, "An upgrade is a GET with a Host header.")
     try:
@@ -98,8 +111,13 @@ def upgrade(accept: str, now: float) -> bytes:
 def answer(status: int, body: str, now: float, headers: dict[str, str] | None = None) -> bytes:
     """Any other answer, with the connection closed after it."""
     text = body.encode()
-    lines = [f"HTTP/1.1 {status} {REASONS[status]}", f"Date: {http_date(now)}", "Server: tickstream-simulator",
-             "Content-Type: text/plain; charset=utf-8", f"Content-Length: {len(text)}"]
+    lines = [
+        f"HTTP/1.1 {status} {REASONS[status]}",
+        f"Date: {http_date(now)}",
+        "Server: tickstream-simulator",
+        "Content-Type: text/plain; charset=utf-8",
+        f"Content-Length: {len(text)}",
+    ]
     given = headers or {}
     lines += [f"{name}: {value}" for name, value in given.items()]
     if "Connection" not in given:
@@ -114,5 +132,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 def http_date(now: float) -> str:
     """RFC 9110 section 5.6.7, whatever the locale."""
     at = time.gmtime(now)
-    return (f"{_DAYS[at.tm_wday]}, {at.tm_mday:02d} {_MONTHS[at.tm_mon - 1]} {at.tm_year:04d} "
-            f"{at.tm_hour:02d}:{at.tm_min:02d}:{at.tm_sec:02d} GMT")
+    return (
+        f"{_DAYS[at.tm_wday]}, {at.tm_mday:02d} {_MONTHS[at.tm_mon - 1]} {at.tm_year:04d} "
+        f"{at.tm_hour:02d}:{at.tm_min:02d}:{at.tm_sec:02d} GMT"
+    )

@@ -51,8 +51,19 @@ class Journal:
         """These pushes have been sent on this connection, now."""
         now_ns = time.time_ns()
         records = [
-            Sent(now_ns, connection, candle.symbol, candle.open_ns, candle.open, candle.high, candle.low, candle.close,
-                 candle.bid, candle.ask, candle.volume)
+            Sent(
+                now_ns,
+                connection,
+                candle.symbol,
+                candle.open_ns,
+                candle.open,
+                candle.high,
+                candle.low,
+                candle.close,
+                candle.bid,
+                candle.ask,
+                candle.volume,
+            )
             for candle in (push.candle for push in pushes)
         ]
         with self._lock:
@@ -84,5 +95,3 @@ def _line(sent: Sent) -> bytes:
     for name in ("open", "high", "low", "close", "bid", "ask", "volume"):
         fields[name] = msgspec.Raw(fields[name].encode())  # a JSON number with exactly these digits
     return msgspec.json.encode(fields) + b"\n"
-
-

@@ -46,8 +46,19 @@ class Candle(msgspec.Struct, frozen=True, gc=False):
 
     def at(self, open_ns: int) -> Candle:
         """The same candle in another minute."""
-        return Candle(self.symbol, open_ns, self.open, self.high, self.low, self.close, self.volume, self.bid, self.ask,
-                      self.spread_points, self.decimals)
+        return Candle(
+            self.symbol,
+            open_ns,
+            self.open,
+            self.high,
+            self.low,
+            self.close,
+            self.volume,
+            self.bid,
+            self.ask,
+            self.spread_points,
+            self.decimals,
+        )
 
 
 class MarketSource(Protocol):
@@ -66,9 +77,7 @@ class MarketSource(Protocol):
         """Open of the first candle at or after this moment; None when there are no more."""
         ...
 
-    def candles(
-        self, start_ns: int, end_ns: int, symbols: Collection[str], limit: int
-    ) -> tuple[list[Candle], int]:
+    def candles(self, start_ns: int, end_ns: int, symbols: Collection[str], limit: int) -> tuple[list[Candle], int]:
         """The candles of these symbols that open in [start, end), by time, then by symbol; and where to go on.
 
         About `limit` candles at the most: when there are more, it is to go on before `end_ns`. A minute is never split.
@@ -136,9 +145,7 @@ class M1Replay:
             return self._times[at] + later_ns
         return self._times[0] + later_ns + self._lap_ns if self._loop else None
 
-    def candles(
-        self, start_ns: int, end_ns: int, symbols: Collection[str], limit: int
-    ) -> tuple[list[Candle], int]:
+    def candles(self, start_ns: int, end_ns: int, symbols: Collection[str], limit: int) -> tuple[list[Candle], int]:
         """The candles that open in [start, end), and where to go on."""
         later_ns = self._laps_before(start_ns) * self._lap_ns
         if self._loop:
@@ -198,8 +205,19 @@ def _read_csv(path: Path, spread_points: int) -> list[Candle]:
         raise ConfigError(f"{path}: there are no candles in it")
     decimals = _decimals([price for _, row in rows for price in row[1:5]])
     return [
-        Candle(path.stem, open_ns, row[1], row[2], row[3], row[4], row[5], row[4],
-               add_points(row[4], spread_points, decimals), spread_points, decimals)
+        Candle(
+            path.stem,
+            open_ns,
+            row[1],
+            row[2],
+            row[3],
+            row[4],
+            row[5],
+            row[4],
+            add_points(row[4], spread_points, decimals),
+            spread_points,
+            decimals,
+        )
         for open_ns, row in rows
     ]
 
@@ -220,8 +238,9 @@ def _read_row(path: Path, number: int, line: str, before_ns: int) -> tuple[int, 
     except ValueError as error:
         raise ConfigError(f"{where}: {error}") from error
     if open_ns <= before_ns:
-        raise ConfigError(f"{where}: {row[0]} is not after the line before it",
-                          hint="Sort the file by time, each minute once.")
+        raise ConfigError(
+            f"{where}: {row[0]} is not after the line before it", hint="Sort the file by time, each minute once."
+        )
     for name, value in zip(CSV_HEADER[1:5], row[1:5], strict=True):
         if _PRICE.fullmatch(value) is None or (value[0] == "0" and value[1:2].isdigit()):
             raise ConfigError(f"{where}: {name} is no price: {value[:40]!r}")

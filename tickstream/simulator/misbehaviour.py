@@ -29,7 +29,9 @@ SKEW_NS = 60 * MINUTE_NS
 BURST_MINUTES = 1_000
 
 REFUSALS = {
-    "auth-timeout": "auth_timeout", "invalid-key": "invalid_key", "connection-limit": "connection_limit",
+    "auth-timeout": "auth_timeout",
+    "invalid-key": "invalid_key",
+    "connection-limit": "connection_limit",
     "forbidden": "forbidden",
 }
 """Fault -> error code."""

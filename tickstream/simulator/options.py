@@ -94,8 +94,9 @@ class SimulatorOptions:
         if self.close_code is not None and not _may_be_sent(self.close_code):
             raise UsageError(f"{self.close_code} is no close code that may be sent", hint="Use 1000, 1008 or 4001.")
         if (self.tls_cert is None) != (self.tls_key is None):
-            raise UsageError("A certificate needs its key, and a key its certificate",
-                             hint="Give both --tls-cert and --tls-key.")
+            raise UsageError(
+                "A certificate needs its key, and a key its certificate", hint="Give both --tls-cert and --tls-key."
+            )
 
     @property
     def secure(self) -> bool:

@@ -59,10 +59,30 @@ INSTRUMENTS: dict[str, Instrument] = {
 WAVES = 9
 """Waves of 1, 4, 16, ... minutes; the longest has 65,536 (45 days)."""
 
-_CURRENCIES = frozenset((
-    "EUR", "USD", "GBP", "JPY", "CHF", "AUD", "NZD", "CAD", "SEK", "NOK", "DKK", "SGD", "HKD", "CNH", "PLN", "CZK",
-    "HUF", "MXN", "ZAR", "TRY",
-))
+_CURRENCIES = frozenset(
+    (
+        "EUR",
+        "USD",
+        "GBP",
+        "JPY",
+        "CHF",
+        "AUD",
+        "NZD",
+        "CAD",
+        "SEK",
+        "NOK",
+        "DKK",
+        "SGD",
+        "HKD",
+        "CNH",
+        "PLN",
+        "CZK",
+        "HUF",
+        "MXN",
+        "ZAR",
+        "TRY",
+    )
+)
 
 
 def spread_of(symbol: str) -> int:
@@ -116,9 +136,7 @@ class RandomMarket:
         """The next whole minute."""
         return -(-after_ns // MINUTE_NS) * MINUTE_NS
 
-    def candles(
-        self, start_ns: int, end_ns: int, symbols: Collection[str], limit: int
-    ) -> tuple[list[Candle], int]:
+    def candles(self, start_ns: int, end_ns: int, symbols: Collection[str], limit: int) -> tuple[list[Candle], int]:
         """The candles that open in [start, end), by time and symbol, and where to go on."""
         found: list[Candle] = []
         walks = [self._walk(symbol) for symbol in sorted(symbols)]
@@ -164,9 +182,17 @@ class _Walk:
         decimals = self.decimals
         bid = decimal_text(last, decimals)
         return Candle(
-            self.symbol, minute * MINUTE_NS, decimal_text(first, decimals), decimal_text(high, decimals),
-            decimal_text(low, decimals), bid, str(40 + (luck >> 16 & 0x1FF)), bid,
-            decimal_text(last + self.spread_points, decimals), self.spread_points, decimals,
+            self.symbol,
+            minute * MINUTE_NS,
+            decimal_text(first, decimals),
+            decimal_text(high, decimals),
+            decimal_text(low, decimals),
+            bid,
+            str(40 + (luck >> 16 & 0x1FF)),
+            bid,
+            decimal_text(last + self.spread_points, decimals),
+            self.spread_points,
+            decimals,
         )
 
     def _price(self, minute: int) -> int:

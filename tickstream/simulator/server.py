@@ -60,14 +60,21 @@ class Simulator:
         self._journal = Journal(self.options.journal, keep=self.options.record)
         self._certificate = _certificate(self.options)
         self._shared = Shared(
-            self._converse, self._bad_answer, self._log,
+            self._converse,
+            self._bad_answer,
+            self._log,
             journal=self._journal if self.options.record or self.options.journal else None,
             tls=self._certificate.context() if self._certificate else None,
             failed=self._fail,
         )
         self._broadcaster = Broadcaster(
-            self._source, self._shared, start=self._start_market, audience=lambda: self.clients,
-            to_round=self._to_round, at_end=self._at_end,
+            self._source,
+            self._shared,
+            start=self._start_market,
+            audience=lambda: self.clients,
+            to_round=self._to_round,
+            at_end=self._at_end,
+            waits=self._source.first_ns is not None or self.options.speed != 1.0,
         )
         self._faults = tuple(parse_fault(text) for text in self.options.faults)
         self._trap: Trap | None = None
@@ -264,7 +271,9 @@ class Simulator:
         first_ns = _first_ns(options, self._source, now_ns)
         if options.speed == RACE:
             return None, first_ns
-        return PacedClock(first_ns, time.monotonic(), options.speed), first_ns
+        # A made-up market moves at once: its first candle has just closed. A replay leaves time to subscribe.
+        begins_ns = first_ns + (MINUTE_NS if self._source.first_ns is None else 0)
+        return PacedClock(begins_ns, time.monotonic(), options.speed), first_ns
 
     def _at_end(self, client: Connection) -> None:
         if self.options.at_end == "close":
@@ -305,8 +314,9 @@ def _certificate(options: SimulatorOptions) -> Certificate | None:
 def _source(options: SimulatorOptions) -> MarketSource:
     if options.m1 is not None:
         return M1Replay(options.m1, spread_points=options.spread_points, loop=options.at_end == "loop")
-    return RandomMarket(options.seed, known=options.known, spread_points=options.spread_points,
-                        follow_hours=options.follows_hours)
+    return RandomMarket(
+        options.seed, known=options.known, spread_points=options.spread_points, follow_hours=options.follows_hours
+    )
 
 
 def _rules(options: SimulatorOptions, source: MarketSource) -> Rules:
@@ -314,8 +324,13 @@ def _rules(options: SimulatorOptions, source: MarketSource) -> Rules:
     accounts = Accounts(plan, keys=options.keys, quota=options.daily_quota, reset_after_s=options.quota_reset_after_s)
     accounts.day = (_first_ns(options, source, time.time_ns()) + MINUTE_NS) // DAY_NS
     return Rules(
-        accounts, options.max_symbols or plan.max_symbols or 0, source.knows, options.heartbeat_s,
-        options.auth_deadline_s, options.spread_in_price, options.close_code,
+        accounts,
+        options.max_symbols or plan.max_symbols or 0,
+        source.knows,
+        options.heartbeat_s,
+        options.auth_deadline_s,
+        options.spread_in_price,
+        options.close_code,
     )
 
 

@@ -138,7 +138,7 @@ def _day_text(day: int) -> str:
 
 
 _CLOCK_TEXTS = tuple(f"{minute // 60:02d}:{minute % 60:02d}:00Z" for minute in range(1440))
-_HEADERS = tuple(encode_frame(TEXT, bytes(length))[:-length or None] for length in range(1024))
+_HEADERS = tuple(encode_frame(TEXT, bytes(length))[: -length or None] for length in range(1024))
 """Frame headers by length of the payload: looking one up is a third of the work of making one."""
 
 
@@ -314,8 +314,11 @@ class Conversation:
         """The key is good."""
         remaining = account.remaining(self.rules.accounts.day, now)
         self.send(
-            "authenticated", plan=account.plan.name, max_symbols=self.rules.max_symbols,
-            credits_per_push=account.plan.credits_per_push, daily_quota_remaining=remaining,
+            "authenticated",
+            plan=account.plan.name,
+            max_symbols=self.rules.max_symbols,
+            credits_per_push=account.plan.credits_per_push,
+            daily_quota_remaining=remaining,
         )
         if account.exhausted:
             self.pause()
@@ -329,8 +332,10 @@ class Conversation:
         if unknown:
             self.error("invalid_symbol", f"Unknown symbol: {', '.join(unknown)}")
         if len(fresh) > room:
-            self.error("symbol_limit", f"Your plan allows {self.rules.max_symbols} symbols: "
-                                       f"{', '.join(fresh[room:])} not subscribed")
+            self.error(
+                "symbol_limit",
+                f"Your plan allows {self.rules.max_symbols} symbols: {', '.join(fresh[room:])} not subscribed",
+            )
         self.acknowledge("subscribed")
 
     def unsubscribe(self, symbols: list[str]) -> None:
