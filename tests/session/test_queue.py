@@ -210,6 +210,20 @@ class TestConflate:
         assert out[0].payloads == [b"A3", b"B3"], "what lost all its events lost its payload"
 
 
+def assert_gaps_stand_where_data_is_missing(offered: list[Bar], events: list[Event]) -> None:
+    """Before each bar of a symbol that does not follow the last one shown stands a gap that names it."""
+    for symbol in {event.symbol for event in offered}:
+        theirs = [event for event in offered if event.symbol == symbol]
+        expected = 0
+        for event in events:
+            if isinstance(event, Gap) and symbol in event.symbols:
+                expected = len(theirs)
+            elif isinstance(event, Bar) and event.symbol == symbol:
+                position = next(n for n, one in enumerate(theirs) if one is event)
+                assert position <= expected, "something is missing, and no gap says so before the next of it"
+                expected = position + 1
+
+
 @settings(deadline=None)
 @given(
     st.sampled_from(POLICIES),
@@ -248,6 +262,7 @@ def test_what_is_seen_and_what_is_dropped_is_what_was_offered(
         assert len(seen) + sum(gap.missed or 0 for gap in gaps) == len(bars)
         handed_out = {id(event) for event in seen}
         assert [id(event) for event in bars if id(event) in handed_out] == [id(event) for event in seen]
+        assert_gaps_stand_where_data_is_missing(bars, events)
         for lost in (event for event in bars if id(event) not in handed_out):
             assert any(g.start <= (lost.ts_event or 0) <= g.end and lost.symbol in g.symbols for g in gaps)
     assert queue.dropped == sum(gap.missed or 0 for gap in gaps_in(events_of(out)))
