@@ -19,13 +19,7 @@ RATES = CreditRates((FREE, STARTER, PRO, ENTERPRISE))
 class TestEstimate:
     @pytest.mark.parametrize(
         ("plan", "symbols", "per_day"),
-        [
-            (STARTER, 5, 36_000),
-            (PRO, 5, 28_800),
-            (PRO, 20, 115_200),
-            (ENTERPRISE, 5, 21_600),
-            (ENTERPRISE, 20, 86_400),
-        ],
+        [(STARTER, 5, 36_000), (PRO, 5, 28_800), (PRO, 20, 115_200), (ENTERPRISE, 5, 21_600), (ENTERPRISE, 20, 86_400)],
     )
     def test_a_day_costs_what_the_providers_table_says(self, plan, symbols, per_day):
         assert estimate(plan, Usage(symbols)).per_day == per_day

@@ -97,13 +97,7 @@ AT_NS = 1_782_312_840 * S
 
 @pytest.mark.parametrize(
     ("ours_s", "round_trip_s", "seconds", "within"),
-    [
-        (0.5, 0.0, 0.0, 0.5),
-        (0.6, 0.2, 0.0, 0.6),
-        (5.5, 0.0, 5.0, 0.5),
-        (-4.5, 0.0, -5.0, 0.5),
-        (4.5, 8.0, 0.0, 4.5),
-    ],
+    [(0.5, 0.0, 0.0, 0.5), (0.6, 0.2, 0.0, 0.6), (5.5, 0.0, 5.0, 0.5), (-4.5, 0.0, -5.0, 0.5), (4.5, 8.0, 0.0, 4.5)],
 )
 def test_the_skew_is_measured_from_the_middle_of_the_round_trip_and_of_the_dates_second(
     ours_s: float, round_trip_s: float, seconds: float, within: float
@@ -150,8 +144,7 @@ def test_a_candle_that_comes_at_its_end_is_well(late_s: float, text: str) -> Non
 
 @pytest.mark.parametrize("late_s", [-3.0, 16.0, -10_800.0])
 @pytest.mark.parametrize(
-    ("skew", "verdict"),
-    [(None, Verdict.THEM), (Skew(0.1, 0.5), Verdict.THEM), (Skew(-9.0, 0.5), Verdict.YOU)],
+    ("skew", "verdict"), [(None, Verdict.THEM), (Skew(0.1, 0.5), Verdict.THEM), (Skew(-9.0, 0.5), Verdict.YOU)]
 )
 def test_a_candle_from_the_future_or_the_past_is_theirs_unless_our_clock_is_off(
     late_s: float, skew: Skew | None, verdict: Verdict

@@ -222,13 +222,16 @@ class _File(NamedTuple):
             if "key_command" in section and not command:
                 raise self.error((*at, "key_command"), ("key_command is empty", ""))
             secret = checked(str(key.value), key.origin) if key else None
-            yield name, ProviderConfig(
+            yield (
                 name,
-                url=texts.pop("url", None),
-                plan=texts.pop("plan", None),
-                keys=KeySettings(self.path, secret, command),
-                settings=texts,
-                plans={plan: dict(self._plan((*at, "plans", plan))) for plan in self._table((*at, "plans"))},
+                ProviderConfig(
+                    name,
+                    url=texts.pop("url", None),
+                    plan=texts.pop("plan", None),
+                    keys=KeySettings(self.path, secret, command),
+                    settings=texts,
+                    plans={plan: dict(self._plan((*at, "plans", plan))) for plan in self._table((*at, "plans"))},
+                ),
             )
 
     def _plan(self, at: tuple[str, ...]) -> Iterator[tuple[str, object]]:

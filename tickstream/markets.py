@@ -28,12 +28,12 @@ _EPOCH_SUNDAY = 3 * MINUTES_PER_DAY
 class State(Enum):
     """What a symbol is at, for the reader of the table."""
 
-    LIVE = "live"          # data is fresh
-    QUIET = "quiet"        # nothing for a little while; nothing wrong yet
-    STALE = "stale"        # data should be there and is not
-    CLOSED = "closed"      # the market does not trade now
-    HELD = "held"          # the provider withholds data: quota, too many connections
-    WAITING = "waiting"    # nothing has come yet
+    LIVE = "live"  # data is fresh
+    QUIET = "quiet"  # nothing for a little while; nothing wrong yet
+    STALE = "stale"  # data should be there and is not
+    CLOSED = "closed"  # the market does not trade now
+    HELD = "held"  # the provider withholds data: quota, too many connections
+    WAITING = "waiting"  # nothing has come yet
 
 
 class Market(NamedTuple):
@@ -85,8 +85,10 @@ class Market(NamedTuple):
         found = []
         for week in range(_week(ns), _week(ns) + weeks):
             sunday = _EPOCH_SUNDAY + week * MINUTES_PER_WEEK + minutes_behind_utc(week)
-            found += [((sunday + begin) * NS_PER_MINUTE, (sunday + close) * NS_PER_MINUTE)
-                      for begin, close in self.sessions or ()]
+            found += [
+                ((sunday + begin) * NS_PER_MINUTE, (sunday + close) * NS_PER_MINUTE)
+                for begin, close in self.sessions or ()
+            ]
         return found
 
 
@@ -172,9 +174,7 @@ def market_of(symbol: str) -> Market:
     return ALWAYS
 
 
-def state(
-    market: Market, last_data_age_s: float | None, silence_s: float, session_state: str, now_ns: int
-) -> State:
+def state(market: Market, last_data_age_s: float | None, silence_s: float, session_state: str, now_ns: int) -> State:
     """What to say of a symbol.
 
     `last_data_age_s`: seconds since its last data, None for none yet. `silence_s`: after so long without data in an

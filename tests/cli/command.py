@@ -32,11 +32,7 @@ class Result(NamedTuple):
 
 
 def run(
-    *argv: str,
-    env: Mapping[str, str] | None = None,
-    stdin: bytes = b"",
-    folder: Path | None = None,
-    tty: bool = False,
+    *argv: str, env: Mapping[str, str] | None = None, stdin: bytes = b"", folder: Path | None = None, tty: bool = False
 ) -> Result:
     """`tty`: all three streams say that they are a terminal."""
     out, err = io.BytesIO(), io.StringIO()

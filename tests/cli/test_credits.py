@@ -37,7 +37,9 @@ def test_a_day_costs_exactly_what_the_provider_says(plan, symbols, per_day):
 
 
 def test_the_table_says_all_there_is_to_know():
-    assert run("credits", "--plan", "pro", "--symbols", "20").ok() == """\
+    assert (
+        run("credits", "--plan", "pro", "--symbols", "20").ok()
+        == """\
 pro ($79 a month), 20 symbols, 24x7
 
                credits
@@ -52,6 +54,7 @@ Daily quota: 100,000 credits (assumed: the provider publishes none for its strea
 It is used up after 20 h 50 min: at 20:50 UTC, if started at 00:00 UTC.
 It pays for 17 symbols all day.
 """
+    )
 
 
 def test_forex_hours_and_other_periods_are_told_apart():
@@ -166,12 +169,12 @@ class TestPlan:
         out = run("credits", "-p", "starter", "-n", "20", folder=tmp_path).ok()
         assert out.endswith("No daily quota is known.\n")
 
-
     def test_a_plan_that_charges_nothing_sustains_any_number(self, tmp_path):
         (tmp_path / "config.toml").write_text("[providers.tickatlas.plans.starter]\ncredits_per_push = 0")
         out = run("credits", "-p", "starter", "-n", "5", folder=tmp_path).ok()
-        assert out.endswith("Daily quota: 10,000 credits (assumed: the provider publishes none for its stream).\n"
-                            "It lasts the day.\n")
+        assert out.endswith(
+            "Daily quota: 10,000 credits (assumed: the provider publishes none for its stream).\nIt lasts the day.\n"
+        )
 
 
 class TestQuota:
@@ -211,7 +214,9 @@ class TestQuota:
 
 class TestCompare:
     def test_all_plans_are_shown_and_the_cheapest_that_fits(self):
-        assert run("credits", "--compare", "--symbols", "20").ok() == """\
+        assert (
+            run("credits", "--compare", "--symbols", "20").ok()
+            == """\
 plan        $/month  per push  per hour  per day  per 30 days  daily quota  fits
 free              0                                                         no: no streaming
 payg                                                                        no: no streaming
@@ -223,6 +228,7 @@ enterprise      349         3     3,600   86,400    2,592,000   1,000,000*  yes
 
 The cheapest that fits 20 symbols, 1,440 minutes a day: enterprise, $349 a month.
 """
+        )
 
     def test_it_is_what_one_gets_without_a_plan(self):
         assert run("credits", "-n", "20").ok() == run("credits", "-n", "20", "--compare").ok()

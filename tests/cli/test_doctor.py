@@ -154,9 +154,7 @@ def test_a_key_file_is_named_as_the_origin(tmp_path: Path) -> None:
     key.write_text(CANARY)
     key.chmod(0o600)
     with simulator(keys=(CANARY,)) as server:
-        found = examine(
-            "BTCUSD", "--url", server.url, "--key-file", str(key), env={"TICKATLAS_API_KEY": "another one"}
-        )
+        found = examine("BTCUSD", "--url", server.url, "--key-file", str(key), env={"TICKATLAS_API_KEY": "another one"})
     assert found.code == 0
     assert found.step("key")["facts"]["origin"] == f"--key-file {key}"
 
@@ -264,9 +262,7 @@ def test_a_proxy_that_refuses_fails_at_tcp_and_is_the_networks_fault() -> None:
         found = examine("BTCUSD", "--url", "wss://feed.example/", env=env)
     step = found.assert_failed("tcp", ExitCode.NETWORK, "network")
     assert "refuses to connect to feed.example:443" in step["detail"]
-    assert found.step("proxy")["detail"] == (
-        f"through 127.0.0.1:{proxy.port} with a user name (set: https_proxy)"
-    )
+    assert found.step("proxy")["detail"] == (f"through 127.0.0.1:{proxy.port} with a user name (set: https_proxy)")
     assert found.step("dns")["detail"] == "127.0.0.1"
     assert "secret" not in str(found.document)
 
@@ -330,9 +326,7 @@ def test_what_is_wrong_on_this_machine_is_found_before_connecting(argv: list[str
     examine(*argv).assert_failed(step, code, "you")
 
 
-@pytest.mark.parametrize(
-    "argv", [["--demo", "--url", "ws://localhost/"], ["--timeout", "soon"], ["-o", "csv"]]
-)
+@pytest.mark.parametrize("argv", [["--demo", "--url", "ws://localhost/"], ["--timeout", "soon"], ["-o", "csv"]])
 def test_options_that_make_no_sense_are_wrong_usage(argv: list[str]) -> None:
     run("doctor", *argv).failed(ExitCode.USAGE)
 
@@ -349,11 +343,7 @@ def test_neither_key_nor_home_folder_nor_control_characters_are_ever_shown(
     home.mkdir()
     (home / "key").write_text(CANARY)
     (home / "key").chmod(0o600)
-    env = {
-        "HOME": str(home),
-        "https_proxy": f"http://alice:{CANARY}@proxy.example:3128",
-        "SOME_TOKEN": CANARY,
-    }
+    env = {"HOME": str(home), "https_proxy": f"http://alice:{CANARY}@proxy.example:3128", "SOME_TOKEN": CANARY}
     with simulator(fault) as server:
         result = run(
             "doctor", "BTCUSD", "--url", f"{server.url}?token={CANARY}", "--key-file", str(home / "key"), "-o", output,

@@ -63,8 +63,8 @@ def summary(**changes: object) -> Summary:
                 events=1, gaps=1, missed=7, reconnects=1, refused=("BADUSD",), credits_used=12, credits_remaining=3
             ),
             (
-                "summary: 1 event in 61.2 s, 1 gap (7 missed), 0 dropped, 0 bad messages, 1 reconnect, refused: BADUSD, "
-                "12 credits used, 3 left today"
+                "summary: 1 event in 61.2 s, 1 gap (7 missed), 0 dropped, 0 bad messages, 1 reconnect, "
+                "refused: BADUSD, 12 credits used, 3 left today"
             ),
         ),
     ],

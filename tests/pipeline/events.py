@@ -30,9 +30,7 @@ def quote(symbol: str, minutes: float) -> Quote:
     return Quote("tickatlas", symbol, at(minutes), START)
 
 
-def batch(
-    minutes: float, *events: Event, session: int = 1, epoch: int = 1, payloads: Sequence[bytes] = ()
-) -> Batch:
+def batch(minutes: float, *events: Event, session: int = 1, epoch: int = 1, payloads: Sequence[bytes] = ()) -> Batch:
     """What was received so many minutes after START."""
     return Batch(session, epoch, at(minutes), list(events), list(payloads))
 

@@ -49,8 +49,7 @@ class TestQuotes:
         assert bar.ts_event == 1_774_620_000 * NS_PER_SECOND
 
     @pytest.mark.parametrize(
-        "time",
-        ["null", "true", "[]", "{}", '""', '"soon"', "-1", "1e9", "1e999", "9" * 30, "9" * 5000, ""],
+        "time", ["null", "true", "[]", "{}", '""', '"soon"', "-1", "1e9", "1e999", "9" * 30, "9" * 5000, ""]
     )
     def test_a_quote_without_a_usable_time_is_set_aside(self, time: str) -> None:
         talk = live("EURUSD")

@@ -94,8 +94,15 @@ def test_no_step_grows_by_more_than_the_factor(rng: random.Random, factor: float
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"factor": 1.0}, {"factor": 0.5}, {"factor": 10.1}, {"factor": float("nan")}, {"base_s": 0.0, "floor_s": 0.0},
-        {"floor_s": 2.0}, {"cap_s": 0.5}, {"floor_s": -0.1}, {"base_s": float("nan")},
+        {"factor": 1.0},
+        {"factor": 0.5},
+        {"factor": 10.1},
+        {"factor": float("nan")},
+        {"base_s": 0.0, "floor_s": 0.0},
+        {"floor_s": 2.0},
+        {"cap_s": 0.5},
+        {"floor_s": -0.1},
+        {"base_s": float("nan")},
     ],
 )
 def test_a_backoff_that_could_not_back_off_is_refused(wrong: dict[str, float]) -> None:

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.usefixtures("no_threads_left")
 
 # --- where to --------------------------------------------------------------------------------------------------------
 
+
 @pytest.mark.parametrize("host", ["127.0.0.1.evil.com", "0x7f.1", "[::ffff:127.0.0.1]", "10.0.0.1", "tickatlas.com"])
 def test_a_key_is_never_sent_over_ws_to_another_machine(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_a, **_k: pytest.fail("it was looked up"))

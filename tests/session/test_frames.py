@@ -205,8 +205,10 @@ VIOLATIONS = {
     "7.3.2 close with one byte": (b"\x88\x01\x03", 1002),
     "9.1 a gibibyte announced": (header(0x81, 2**30, 64), 1009),
     "9.2 the largest length there is": (header(0x82, 2**63 - 1, 64), 1009),
-    **{f"7.9 close code {code}": (encode_frame(CLOSE, encode_close(code)), 1002)
-       for code in (0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535)},
+    **{
+        f"7.9 close code {code}": (encode_frame(CLOSE, encode_close(code)), 1002)
+        for code in (0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535)
+    },
 }
 
 

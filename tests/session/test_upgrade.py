@@ -363,8 +363,7 @@ RIGHT = [PIECES[0], PIECES[6], PIECES[7], PIECES[8], b"\r\n"]
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    st.permutations(RIGHT) | st.just(RIGHT),
-    st.lists(st.tuples(st.integers(0, 5), st.sampled_from(PIECES)), max_size=4),
+    st.permutations(RIGHT) | st.just(RIGHT), st.lists(st.tuples(st.integers(0, 5), st.sampled_from(PIECES)), max_size=4)
 )
 def test_any_answer_is_a_connection_or_an_error_of_ours(right: list[bytes], changes: list[tuple[int, bytes]]) -> None:
     def script(peer: Peer) -> None:

@@ -11,7 +11,7 @@ from tickstream.events import Account, Event, MarketEvent
 from tickstream.sinks.board import EXTRA_ROWS, LARGE_BATCH, Board
 from tickstream.timestamps import Timestamp
 
-PRICES = st.decimals(-10**6, 10**6, places=5).map(str)
+PRICES = st.decimals(-(10**6), 10**6, places=5).map(str)
 
 
 def board(*events: Event) -> Board:

@@ -26,9 +26,7 @@ def credits(  # noqa: A001, PLR0913, PLR0917 - a command's function has the comm
         ),
     ] = None,
     count: Annotated[int | None, typer.Option("--symbols", "-n", min=1, max=100_000, help="How many symbols.")] = None,
-    plan: Annotated[
-        str | None, typer.Option("--plan", "-p", help="The plan.", autocompletion=completion.plans)
-    ] = None,
+    plan: Annotated[str | None, typer.Option("--plan", "-p", help="The plan.", autocompletion=completion.plans)] = None,
     compare: Annotated[bool, typer.Option("--compare", help="All plans, and the cheapest that fits.")] = False,
     hours: Annotated[float, typer.Option("--hours", min=0.02, max=24, help="Hours streamed on a day.")] = 24,
     days: Annotated[int, typer.Option("--days", min=1, max=3660, help="Calendar days in the total.")] = 30,

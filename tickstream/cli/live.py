@@ -92,11 +92,7 @@ def live_feed(env: Environment, options: FeedOptions, settings: config.Config) -
 
 
 def the_symbols(
-    env: Environment,
-    options: FeedOptions,
-    settings: config.Config,
-    spec: ProviderSpec,
-    otherwise: tuple[str, ...] = (),
+    env: Environment, options: FeedOptions, settings: config.Config, spec: ProviderSpec, otherwise: tuple[str, ...] = ()
 ) -> tuple[str, ...]:
     """The symbols asked for: arguments and files, else the config's, else `otherwise`.
 

@@ -59,7 +59,8 @@ def simulate(  # noqa: PLR0913, PLR0917 - a command's function has the command's
     push_interval: Annotated[
         str | None,
         typer.Option(
-            "--push-interval", metavar="DURATION",
+            "--push-interval",
+            metavar="DURATION",
             help="One push a symbol in this time; each is one market minute. Default: 60s, in step with the clock.",
         ),
     ] = None,
@@ -71,7 +72,8 @@ def simulate(  # noqa: PLR0913, PLR0917 - a command's function has the command's
     m1: Annotated[
         Path | None,
         typer.Option(
-            "--m1", metavar="DIR",
+            "--m1",
+            metavar="DIR",
             help="Replay CSV files, one a symbol (EURUSD.csv: time,open,high,low,close,volume), from the first "
             "subscription on.",
         ),
@@ -85,9 +87,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - a command's function has the command's
     at_end: Annotated[
         Literal["idle", "close", "loop"], typer.Option("--at-end", help="What to do when the files end.")
     ] = "idle",
-    heartbeat: Annotated[
-        str, typer.Option("--heartbeat", metavar="DURATION", help="Time between heartbeats.")
-    ] = "30s",
+    heartbeat: Annotated[str, typer.Option("--heartbeat", metavar="DURATION", help="Time between heartbeats.")] = "30s",
     market_hours: Annotated[
         Literal["follow", "ignore"] | None,
         typer.Option(
@@ -106,7 +106,9 @@ def simulate(  # noqa: PLR0913, PLR0917 - a command's function has the command's
     fault: Annotated[
         list[str] | None,
         typer.Option(
-            "--fault", metavar="NAME[@WHEN][xN]", autocompletion=_complete_faults,
+            "--fault",
+            metavar="NAME[@WHEN][xN]",
+            autocompletion=_complete_faults,
             help="Go wrong on purpose; repeat for more. See --list-faults.",
         ),
     ] = None,
@@ -143,13 +145,30 @@ def simulate(  # noqa: PLR0913, PLR0917 - a command's function has the command's
     from tickstream.simulator.options import SimulatorOptions
 
     options = SimulatorOptions(
-        host=host, port=port, public=public, tls=tls, tls_cert=tls_cert, tls_key=tls_key,
-        plan=plan, keys=tuple(key or ()), quota=_quota(quota), max_symbols=max_symbols,
+        host=host,
+        port=port,
+        public=public,
+        tls=tls,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        plan=plan,
+        keys=tuple(key or ()),
+        quota=_quota(quota),
+        max_symbols=max_symbols,
         quota_reset_after_s=parse_duration(quota_reset_after, "--quota-reset-after") if quota_reset_after else None,
-        speed=_speed(push_interval, speed), seed=seed, m1=m1, known=tuple(known or ()), start_ns=_start(start),
-        at_end=at_end, heartbeat_s=parse_duration(heartbeat, "--heartbeat"), market_hours=market_hours,
-        spread_points=spread_points, spread_in_price=spread_unit == "price",
-        close_code=None if close_code == NO_CLOSE_FRAME else close_code, faults=tuple(fault or ()), journal=journal,
+        speed=_speed(push_interval, speed),
+        seed=seed,
+        m1=m1,
+        known=tuple(known or ()),
+        start_ns=_start(start),
+        at_end=at_end,
+        heartbeat_s=parse_duration(heartbeat, "--heartbeat"),
+        market_hours=market_hours,
+        spread_points=spread_points,
+        spread_in_price=spread_unit == "price",
+        close_code=None if close_code == NO_CLOSE_FRAME else close_code,
+        faults=tuple(fault or ()),
+        journal=journal,
         log=None if quiet else lambda text: here.say(f"{provider}: {text}"),
     )
     return _run(here, options, parse_duration(duration, "--duration") if duration else None)

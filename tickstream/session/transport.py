@@ -307,9 +307,7 @@ class Transport:
         reader = self._reader
         if not reader.partial:
             self._partial_since = None
-        elif (
-            self._partial_since is None or batch.payloads or batch.bad or (batch.controls and not reader.fragmented)
-        ):
+        elif self._partial_since is None or batch.payloads or batch.bad or (batch.controls and not reader.fragmented):
             self._partial_since = self._clock.monotonic()
 
     def _check_progress(self) -> None:

@@ -10,17 +10,17 @@ import re
 
 _UNSAFE = re.compile(
     "["
-    "\x00-\x1f\x7f-\x9f"            # C0, DEL, C1: ESC and CSI among them
-    "\u00ad\u034f\u061c"            # soft hyphen, grapheme joiner, Arabic letter mark
-    "\u115f\u1160\u17b4\u17b5\u3164\uffa0"    # letters that are drawn as nothing
-    "\u180b-\u180f"                 # Mongolian variation selectors and vowel separator
-    "\u200b-\u200f"                 # zero width, left-to-right and right-to-left marks
-    "\u2028-\u202e"                 # line and paragraph separators, bidirectional embedding and override
-    "\u2060-\u206f"                 # word joiner, invisible operators, bidirectional isolates, deprecated controls
-    "\ufe00-\ufe0f\ufeff"           # variation selectors, byte order mark
-    "\ufff0-\uffff"                 # specials: interlinear annotation, object replacement, noncharacters
-    "\ud800-\udfff"                 # lone surrogates cannot be encoded
-    "\U000e0000-\U000e0fff"         # tags: a second alphabet nobody sees
+    "\x00-\x1f\x7f-\x9f"  # C0, DEL, C1: ESC and CSI among them
+    "\u00ad\u034f\u061c"  # soft hyphen, grapheme joiner, Arabic letter mark
+    "\u115f\u1160\u17b4\u17b5\u3164\uffa0"  # letters that are drawn as nothing
+    "\u180b-\u180f"  # Mongolian variation selectors and vowel separator
+    "\u200b-\u200f"  # zero width, left-to-right and right-to-left marks
+    "\u2028-\u202e"  # line and paragraph separators, bidirectional embedding and override
+    "\u2060-\u206f"  # word joiner, invisible operators, bidirectional isolates, deprecated controls
+    "\ufe00-\ufe0f\ufeff"  # variation selectors, byte order mark
+    "\ufff0-\uffff"  # specials: interlinear annotation, object replacement, noncharacters
+    "\ud800-\udfff"  # lone surrogates cannot be encoded
+    "\U000e0000-\U000e0fff"  # tags: a second alphabet nobody sees
     "]"
 )
 

@@ -234,5 +234,3 @@ def local_time(ns: int, tz: tzinfo | None) -> datetime:
 def time_of_day(ns: int, tz: tzinfo | None) -> str:
     """`14:55:32`."""
     return local_time(ns, tz).strftime("%H:%M:%S")
-
-

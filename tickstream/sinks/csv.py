@@ -23,8 +23,4 @@ class CsvSink(Sink):
         self._write(self._encoder.encode(batch.events))
 
 
-SINK = SinkSpec(
-    name="csv",
-    summary="a header and one row for each market event",
-    make=CsvSink,
-)
+SINK = SinkSpec(name="csv", summary="a header and one row for each market event", make=CsvSink)

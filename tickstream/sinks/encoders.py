@@ -84,7 +84,7 @@ def _picker(kind: type[Event], fields: tuple[str, ...]) -> Callable[[list[Event]
     if not names:
         return lambda events: [{}] * len(events)
     defaults = kind.__struct_defaults__
-    optional = dict(zip(kind.__struct_encode_fields__[-len(defaults):], defaults, strict=True)) if defaults else {}
+    optional = dict(zip(kind.__struct_encode_fields__[-len(defaults) :], defaults, strict=True)) if defaults else {}
     always = object()
     described = [(name, Any, optional.get(name, always)) for name in names]
     picked = msgspec.defstruct("Picked", described, omit_defaults=True, gc=False)

@@ -20,9 +20,4 @@ class JsonlSink(Sink):
         self._write(self._encode(batch.events))
 
 
-SINK = SinkSpec(
-    name="jsonl",
-    summary="one JSON object on each line",
-    make=JsonlSink,
-    carries_events=True,
-)
+SINK = SinkSpec(name="jsonl", summary="one JSON object on each line", make=JsonlSink, carries_events=True)

@@ -109,9 +109,5 @@ def _trouble(session: SessionStatus) -> str:
 
 
 SINK = SinkSpec(
-    name="line",
-    summary="one status line, for tmux or a bar",
-    make=LineSink,
-    refresh_s=0.5,
-    extra_fields=DISPLAY_FIELDS,
+    name="line", summary="one status line, for tmux or a bar", make=LineSink, refresh_s=0.5, extra_fields=DISPLAY_FIELDS
 )

@@ -84,7 +84,7 @@ class Output:
         try:
             while rest:
                 try:
-                    rest = rest[self._descriptor.send(rest):]
+                    rest = rest[self._descriptor.send(rest) :]
                 except BlockingIOError:
                     if self._asked_to_stop():
                         rest = self._end_of_line(data, rest)
@@ -118,7 +118,7 @@ class Output:
                 break
             self._descriptor.wait(SLICE_S)
             try:
-                rest = rest[self._descriptor.send(rest[:begun]):]
+                rest = rest[self._descriptor.send(rest[:begun]) :]
             except BlockingIOError:
                 continue
         return rest

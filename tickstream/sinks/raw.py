@@ -36,8 +36,4 @@ def lines(payloads: list[bytes]) -> bytes:
     return b"\n".join(payloads) + b"\n"
 
 
-SINK = SinkSpec(
-    name="raw",
-    summary="the provider's own messages, one on each line",
-    make=RawSink,
-)
+SINK = SinkSpec(name="raw", summary="the provider's own messages, one on each line", make=RawSink)

@@ -163,10 +163,4 @@ def can_draw(request: SinkRequest) -> bool:
     return True
 
 
-SINK = SinkSpec(
-    name="table",
-    summary="a live table, for people",
-    make=make,
-    refresh_s=0.2,
-    extra_fields=DISPLAY_FIELDS,
-)
+SINK = SinkSpec(name="table", summary="a live table, for people", make=make, refresh_s=0.2, extra_fields=DISPLAY_FIELDS)
