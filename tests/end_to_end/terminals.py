@@ -81,9 +81,9 @@ class Terminal(Running):
         os.close(self._inner)
         self._inner = -1
 
-    def wait(self) -> Result:
+    def wait(self, seconds: float = DEADLINE_S) -> Result:
         """Wait for the end; `out` is everything that the terminal was sent."""
-        code = self.popen.wait(DEADLINE_S)
+        code = self.popen.wait(seconds)
         assert termios.tcgetattr(self._inner) == self._settings, "the settings of the terminal (echo) are not as before"
         self._leave()
         return Result(code, bytes(self.out.data), "")

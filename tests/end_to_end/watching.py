@@ -166,15 +166,15 @@ class Running:
         """Wait until stderr holds this text, so many times."""
         self.err.wait_for(lambda data: data.count(text.encode()) >= times, text)
 
-    def wait(self) -> Result:
+    def wait(self, seconds: float = DEADLINE_S) -> Result:
         """Wait for the end."""
-        code = self._code()
+        code = self._code(seconds)
         self.out.join()
         self.err.join()
         return Result(code, bytes(self.out.data), self.err.data.decode())
 
-    def _code(self) -> int:
-        raise NotImplementedError
+    def _code(self, seconds: float) -> int:
+        raise AssertionError("a run is a process or a thread")
 
 
 class Process(Running):
@@ -247,8 +247,8 @@ class Process(Running):
         status = Path(f"/proc/{self.pid}/status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
-    def _code(self) -> int:
-        return self.popen.wait(DEADLINE_S)
+    def _code(self, seconds: float) -> int:
+        return self.popen.wait(seconds)
 
 
 def _pump_of(pipe: Any, hold: bool) -> Pump:
@@ -293,9 +293,9 @@ class Thread(Running):
                 with contextlib.suppress(OSError):
                     stream.close()
 
-    def _code(self) -> int:
-        self._thread.join(DEADLINE_S)
-        assert self._result is not None, f"still running after {DEADLINE_S} s: {bytes(self.err.data)!r}"
+    def _code(self, seconds: float) -> int:
+        self._thread.join(seconds)
+        assert self._result is not None, f"still running after {seconds} s: {bytes(self.err.data)!r}"
         return self._result
 
 

@@ -1,0 +1,23 @@
+"""The laboratory, set up at the very beginning when one of the tests to come asks for it: its work is mostly waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.end_to_end.laboratory import Laboratory
+
+
+@pytest.fixture(scope="session")
+def laboratory() -> Iterator[Laboratory]:
+    """All trials, under way."""
+    running = Laboratory()
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _begin_early(request: pytest.FixtureRequest) -> None:
+    if any("laboratory" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        request.getfixturevalue("laboratory")
