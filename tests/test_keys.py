@@ -8,6 +8,7 @@ import io
 import json
 import os
 import pickle
+import re
 import sys
 import time
 from pathlib import Path
@@ -118,6 +119,15 @@ class TestSecret:
     def test_a_key_of_three_characters_is_left_in_the_text(self):
         assert Secret("abc").redact("abcabc") == "abcabc"
         assert Secret("abc").redact_bytes(b"abcabc") == b"abcabc"
+
+    @pytest.mark.parametrize("first", [json.dumps, repr])
+    @pytest.mark.parametrize("then", [json.dumps, repr, str])
+    @pytest.mark.parametrize("key", ["tk_\\x", 'say "hi"', "it's/so", "\\\"'/\\"])
+    def test_is_redacted_however_often_it_was_escaped(self, first, then, key):
+        secret = Secret(key)
+        text = then([first(f"<{key}>")])
+        assert re.sub(r"[\[\]'\"\\]", "", secret.redact(text)) == "<***>"
+        assert re.sub(rb"[\[\]'\"\\]", b"", secret.redact_bytes(text.encode())) == b"<***>"
 
     def test_text_without_the_key_is_unchanged(self):
         assert Secret(CANARY).redact("EURUSD 1.08430 \x1b[0m") == "EURUSD 1.08430 \x1b[0m"

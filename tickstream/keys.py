@@ -115,7 +115,20 @@ def _utf8(value: str) -> bytes:
 def _alternatives(forms: Iterable[str]) -> re.Pattern[str]:
     """Any of these, the longest first, so that no remainder of a longer one is left. No forms: matches nothing."""
     longest_first = sorted(forms, key=lambda form: (-len(form), form))
-    return re.compile("|".join(map(re.escape, longest_first)) or "(?!)")
+    return re.compile("|".join(map(_however_escaped, longest_first)) or "(?!)")
+
+
+def _however_escaped(form: str) -> str:
+    """A pattern for a form in JSON, in a Python literal, or in one within the other: backslashes are not counted."""
+    pattern = ""
+    for part in re.findall(r"\\+|[^\\]", form):
+        if part[0] == "\\":
+            pattern += r"\\+"
+        elif part in "\"'/" and not pattern.endswith(r"\\+"):
+            pattern += r"\\*" + part
+        else:
+            pattern += re.escape(part)
+    return pattern
 
 
 def _percent_forms(value: str) -> Iterable[str]:

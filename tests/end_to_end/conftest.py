@@ -1,4 +1,4 @@
-"""The laboratory, set up at the very beginning when one of the tests to come asks for it: its work is mostly waiting."""
+"""The laboratory, set up at the very beginning when a test to come asks for it: its work is mostly waiting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every fault that the simulator knows, each watched by a run of its own, all at the same time: most of it is waiting."""
+"""Every fault that the simulator knows, each watched by a run of its own, all at once: most of it is waiting."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from tests.end_to_end.canary import KEY
 from tests.end_to_end.watching import Result, Thread, serve
 from tickstream.errors import ExitCode
 from tickstream.simulator.faults import FAULTS
@@ -99,7 +100,7 @@ class Laboratory:
         try:
             with serve(trial.fault, speed=PACE, **trial.options) as server:
                 args = ("watch", *SYMBOLS, "--url", server.url, "--events", *trial.args)
-                result = Thread(*args).wait(LONGEST_S)
+                result = Thread(*args, env={"TICKATLAS_API_KEY": KEY}).wait(LONGEST_S)
                 simulator = server.simulator
                 self._outcomes[name] = Outcome(result, server.sent, simulator.connections, simulator.auth_frames)
         except BaseException as failure:  # raised again in the test that asks

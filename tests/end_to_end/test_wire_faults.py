@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.end_to_end.canary import assert_no_trace
 from tests.end_to_end.laboratory import COUNT, SYMBOLS, TRIALS, Laboratory
 from tests.end_to_end.watching import assert_exit, minutes_of, of_type, serve
 from tickstream.errors import ExitCode
@@ -12,9 +13,9 @@ from tickstream.simulator.faults import FAULTS
 MAX_MESSAGE = 8 * 2**20
 
 CONNECTED_ONCE = {
-    "quota-exceeded", "invalid-symbol", "partial-ack", "no-ack", "unknown-code", "no-heartbeat", "no-pong", "ping-flood",
-    "fragments", "bad-utf8", "binary", "empty", "bad-json", "wrong-type", "nan", "huge-number", "deep", "array",
-    "unknown-type", "missing-field", "control-chars", "unrequested-symbol", "duplicate", "out-of-order", "skew",
+    "quota-exceeded", "invalid-symbol", "partial-ack", "no-ack", "unknown-code", "no-heartbeat", "no-pong",
+    "ping-flood", "fragments", "bad-utf8", "binary", "empty", "bad-json", "wrong-type", "nan", "huge-number", "deep",
+    "array", "unknown-type", "missing-field", "control-chars", "unrequested-symbol", "duplicate", "out-of-order", "skew",
     "crossed", "null-quote", "burst", "no-data", "masked",
 }  # fmt: skip
 """What the connection survives."""
@@ -59,6 +60,12 @@ def test_what_was_missed_is_a_gap_and_nothing_else_is(name: str, laboratory: Lab
         assert reasons == ({"disconnect"} if downs else set())
     symbols = {symbol for gap in result.gaps for symbol in gap["symbols"]}
     assert symbols == (set(SYMBOLS) if reasons else set())
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_the_key_stays_where_it_is(name: str, laboratory: Laboratory) -> None:
+    result = laboratory.outcome(name).result
+    assert_no_trace(result.out, result.err)
 
 
 @pytest.mark.parametrize("fault", ["huge-frame", "endless-fragments"])

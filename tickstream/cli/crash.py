@@ -20,7 +20,7 @@ def report(error: BaseException, here: Environment, where: str = "") -> None:
         import traceback
 
         here.say("".join(traceback.format_exception(error)).rstrip("\n"))
-    first_line = str(error).partition("\n")[0][:200]
+    first_line = here.redact(str(error)).partition("\n")[0][:200]  # redacted first: half a key is a key too
     name = type(error).__name__
     here.say(f"tickstream: internal error{where}: {name}" + (f": {first_line}" if first_line else ""))
     here.say(
