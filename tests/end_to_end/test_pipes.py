@@ -130,7 +130,7 @@ def last_sent(server: Server) -> bytes:
 
 
 def test_drops_are_incomplete_under_strict() -> None:
-    args = ("EURUSD", "--on-full", "drop-oldest", "--strict", "--duration", "3s")
+    args = ("EURUSD", "--on-full", "drop-oldest", "--strict", "--count", "2000")  # more than a pipe holds
     with serve(speed=SLOW) as server, server.watch(*args, hold=True) as process:
         jump(server)
         server.wait_for(lambda: server.simulator.pushes >= JUMP, "all sent")
