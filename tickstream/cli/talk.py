@@ -119,7 +119,7 @@ def _account(event: Account) -> str:
 def _summary(event: Summary) -> str:
     parts = [
         f"{_counted(event.events, 'event')} in {event.duration_s:.1f} s",
-        _counted(event.gaps, "gap") + (f" ({event.missed} missed)" if event.missed else ""),
+        _counted(event.gaps, "gap") + (f" ({event.missed:,} missed)" if event.missed else ""),
         f"{event.dropped:,} dropped",
         _counted(event.quarantined, "bad message"),
         _counted(event.reconnects, "reconnect"),
