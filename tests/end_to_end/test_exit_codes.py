@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -59,7 +60,7 @@ CASES = {
         ExitCode.REFUSED, ("invalid-symbol",), ("EURUSD", "XAUUSD", "--strict", "--count", "3"), said="Refused: EURUSD"
     ),
     "retries used up": Case(
-        ExitCode.NETWORK, ("reset@connect",), ("EURUSD", "--retries", "2"), said="after 2 retries (--retries)"
+        ExitCode.NETWORK, ("reset@connect",), ("EURUSD", "--retries", "1"), said="(--retries)"
     ),
     "out of time for retries": Case(
         ExitCode.NETWORK, ("drop@auth",), ("EURUSD", "--retry-for", "100ms"), said="(--retry-for)"
@@ -174,16 +175,12 @@ def test_a_server_that_sends_garbage_is_12() -> None:
 
 
 @special(ExitCode.OUTPUT)
-def test_a_full_disk_is_14() -> None:
-    full = os.open("/dev/full", os.O_WRONLY)
-    try:
-        with serve() as server:
-            for output in ("jsonl", "csv", "raw", "line"):
-                result = server.watched("EURUSD", "-o", output, out_fd=full)
-                assert_exit(result, ExitCode.OUTPUT)
-                assert "the disk is full" in result.err
-    finally:
-        os.close(full)
+@pytest.mark.parametrize("output", ["jsonl", "csv", "raw", "line"])
+def test_a_full_disk_is_14(output: str) -> None:
+    with Path("/dev/full").open("wb") as full, serve() as server:
+        result = server.watched("EURUSD", "-o", output, out_fd=full.fileno())
+    assert_exit(result, ExitCode.OUTPUT)
+    assert "the disk is full" in result.err
 
 
 @special(ExitCode.SIGINT, ExitCode.SIGTERM, ExitCode.SIGHUP)

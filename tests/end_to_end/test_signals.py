@@ -18,7 +18,7 @@ from tests.faults.raw import closed_port
 from tickstream.errors import ExitCode
 
 AT_ONCE_S = 1.0
-PIPE_BYTES = 65536
+PAGE = 4096
 BEHIND = 3000
 """Minutes that fill a pipe several times over."""
 
@@ -27,7 +27,12 @@ def fill_the_pipe(server: Server, process: Process) -> None:
     """Let the market jump until nothing more goes into the pipe that nobody reads."""
     server.wait_for(lambda: any(client.symbols for client in server.simulator.clients), "a subscription")
     server.simulator.skip(BEHIND)
-    eventually(lambda: waiting_in(process) > PIPE_BYTES - 1024, "a full pipe")
+    eventually(lambda: is_full(process), "a full pipe")
+
+
+def is_full(process: Process) -> bool:
+    """Nobody reads its standard output, and nothing more goes in, but perhaps into the last pages."""
+    return waiting_in(process) > fcntl.fcntl(process.out.fd, fcntl.F_GETPIPE_SZ) - 2 * PAGE
 
 
 def waiting_in(process: Process) -> int:

@@ -15,8 +15,8 @@ MAX_MESSAGE = 8 * 2**20
 CONNECTED_ONCE = {
     "quota-exceeded", "invalid-symbol", "partial-ack", "no-ack", "unknown-code", "no-heartbeat", "no-pong",
     "ping-flood", "fragments", "bad-utf8", "binary", "empty", "bad-json", "wrong-type", "nan", "huge-number", "deep",
-    "array", "unknown-type", "missing-field", "control-chars", "unrequested-symbol", "duplicate", "out-of-order", "skew",
-    "crossed", "null-quote", "burst", "no-data", "masked",
+    "array", "unknown-type", "missing-field", "control-chars", "unrequested-symbol", "duplicate", "out-of-order",
+    "skew", "crossed", "null-quote", "burst", "no-data", "masked",
 }  # fmt: skip
 """What the connection survives."""
 MAY_LOSE = {"reset", "slow-frame", "rsv", "bad-opcode", "big-ping"}

@@ -15,9 +15,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
 from tickstream.cli.app import main
 from tickstream.cli.environment import Environment
@@ -37,35 +39,36 @@ COMMAND = (sys.executable, "-m", "tickstream")
 Event = dict[str, Any]
 
 
-class Result(NamedTuple):
+@dataclass(frozen=True)
+class Result:
     """What a run left behind."""
 
     code: int
     out: bytes
     err: str
 
-    @property
+    @cached_property
     def lines(self) -> list[str]:
         """Standard output, line by line; it must end with a line end."""
         assert not self.out or self.out.endswith(b"\n"), f"ends in the middle of a line: {self.out[-80:]!r}"
         return self.out.decode().splitlines()
 
-    @property
+    @cached_property
     def events(self) -> list[Event]:
         """Standard output as JSON lines."""
         return [event_of(line) for line in self.lines]
 
-    @property
+    @cached_property
     def bars(self) -> list[Event]:
         """The market data among them."""
         return of_type(self.events, "bar")
 
-    @property
+    @cached_property
     def gaps(self) -> list[Event]:
         """The gaps among them."""
         return of_type(self.events, "gap")
 
-    @property
+    @cached_property
     def summary(self) -> Event:
         """The account of the run, from standard output (`--events`), else from stderr (`--log-format json`)."""
         for text in (self.out.decode(), self.err):
