@@ -117,7 +117,7 @@ def _ours(ca_file: str) -> list[Contender]:
         Contender("jsonl-tls", "tickstream -o jsonl, TLS", 1_000_000, tickstream("jsonl", "--ca-file", ca_file),
                   tls=True),
         Contender("jsonl-tls-small", "tickstream -o jsonl, TLS, a record for each message", 300_000,
-                  tickstream("jsonl", "--ca-file", ca_file), tls=True, plan=(("slice", 200),)),
+                  tickstream("jsonl", "--ca-file", ca_file), tls=True, plan=(("records", 1),)),
     ]  # fmt: skip
 
 

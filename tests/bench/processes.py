@@ -17,8 +17,9 @@ from typing import IO, NamedTuple
 from tests.bench.machine import CLIENT_CORE, TICK_S, on_core
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-LOOK_S = 0.05
+LOOK_S = 0.02
 PATIENCE_S = 300.0
+_MEMORY = ("VmHWM", "VmRSS")
 
 
 class Failed(Exception):
@@ -66,16 +67,24 @@ class Child:
         return (int(fields[11]) + int(fields[12])) * TICK_S
 
     def rss_kib(self) -> int:
-        """Memory now; 0 when the process has ended."""
-        return self._status("VmRSS")
+        """Memory now, and the peak remembered; 0 when the process has ended."""
+        try:
+            lines = Path(f"/proc/{self.pid}/status").read_text("utf-8", "replace").splitlines()
+        except OSError:
+            return 0
+        found = {
+            name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines) if name in _MEMORY
+        }
+        self._peak_kib = max(self._peak_kib, found.get("VmHWM", 0))
+        return found.get("VmRSS", 0)
 
     def wait(self, seconds: float = PATIENCE_S, look: Callable[[], None] | None = None) -> Usage:
-        """Until it ends, within so many seconds; `look` is called every 50 ms meanwhile. Raises Failed."""
+        """Until it ends, within so many seconds; `look` is called every 20 ms meanwhile. Raises Failed."""
         deadline = time.monotonic() + seconds
         handle = os.pidfd_open(self.pid)
         try:
             while not select.select([handle], [], [], LOOK_S)[0]:
-                self._peak_kib = max(self._peak_kib, self._status("VmHWM"))
+                self.rss_kib()
                 if look is not None:
                     look()
                 if time.monotonic() > deadline:
@@ -91,13 +100,6 @@ class Child:
         """ru_maxrss, which begins with the memory of who started the process: of use only where it is above that."""
         ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return reported if reported > ours else self._peak_kib
-
-    def _status(self, name: str) -> int:
-        try:
-            lines = Path(f"/proc/{self.pid}/status").read_text("utf-8", "replace").splitlines()
-        except OSError:
-            return 0
-        return next((int(line.split()[1]) for line in lines if line.startswith(name)), 0)
 
     def interrupt(self) -> None:
         """As Ctrl-C does."""

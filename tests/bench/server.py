@@ -7,7 +7,7 @@ connection gets: `/ws/v1/quotes?count=N` and perhaps
 
     rate=R      so many messages a second, each with the time of its sending as its volume (see quotes.STAMP)
     tick_us=T   at a rate: not more often than every T microseconds, so several together
-    slice=B     bytes for each send, which with TLS is also the largest record (256 KiB; OpenSSL cuts at 16)
+    records=1   with TLS: each message in a record of its own, as most servers send them; otherwise 16 KiB in each
     close=1     close the connection after the last one; otherwise it is the client that leaves
 
 What happens is told in JSON lines on stdout: `{"event": "listening", "plain": PORT, "tls": PORT}`, then for each
@@ -29,9 +29,10 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from tests.bench.quotes import MANY, STAMP, Framed, framed, quotes
@@ -40,6 +41,10 @@ from tickstream.session.frames import CLOSE, PING, PONG, TEXT, FrameReader, enco
 SETTLE_S = 0.05
 """Between `ready` and `begin`: the client waits, so that what it has used for starting up can be looked at."""
 PATIENCE_S = 120.0
+TOGETHER = 1_000
+"""Messages for one send."""
+LARGEST_RECORD = 1 << 14
+"""Bytes of a TLS record."""
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _PR_SET_TIMERSLACK = 29
 
@@ -56,7 +61,7 @@ class Plan:
     count: int = 1
     rate: int = 0
     tick_us: int = 0
-    slice: int = 256 * 1024
+    records: int = 0
     close: int = 0
 
     @classmethod
@@ -69,10 +74,64 @@ class Gone(Exception):
     """The client has left."""
 
 
+class Encrypted:
+    """TLS on a socket, as much of a socket as `Wire` needs.
+
+    Not an `ssl.SSLSocket`: that one makes a system call for each record, which is more than a client needs for one.
+    """
+
+    def __init__(self, sock: socket.socket, context: ssl.SSLContext) -> None:
+        self._sock = sock
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._patiently(self._tls.do_handshake)
+
+    def fileno(self) -> int:
+        """Of the socket: it is what a `select` waits for."""
+        return self._sock.fileno()
+
+    def pending(self) -> bool:
+        """True when there may be something to receive without waiting."""
+        return bool(self._tls.pending() or self._incoming.pending)
+
+    def recv(self, size: int) -> bytes:
+        """At least one byte, b"" at the end."""
+        received: bytes = self._patiently(lambda: self._tls.read(size))
+        return received
+
+    def sendall(self, data: bytes | memoryview) -> None:
+        """In records as large as they may be."""
+        self.send_each([data])
+
+    def send_each(self, pieces: Iterable[bytes | memoryview]) -> None:
+        """Each in a record of its own, all with one system call."""
+        for piece in pieces:
+            for start in range(0, len(piece), LARGEST_RECORD):
+                self._tls.write(piece[start : start + LARGEST_RECORD])
+        self._sock.sendall(self._outgoing.read())
+
+    def shutdown(self, how: int) -> None:
+        """As of a socket; without the goodbye of TLS."""
+        self._sock.shutdown(how)
+
+    def _patiently(self, step: Callable[[], Any]) -> Any:
+        while True:
+            try:
+                result = step()
+            except ssl.SSLWantReadError:
+                self._sock.sendall(self._outgoing.read())
+                if not (received := self._sock.recv(65536)):
+                    return b""
+                self._incoming.write(received)
+            else:
+                self._sock.sendall(self._outgoing.read())
+                return result
+
+
 class Wire:
     """The server's end of one WebSocket connection. Pings and the close frame are answered by `listen`."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket | Encrypted) -> None:
         self._sock = sock
         self._reader = FrameReader(masked=True)
         self._messages: deque[bytes] = deque()
@@ -110,9 +169,18 @@ class Wire:
         except OSError:
             raise Gone from None
 
+    def send_each(self, pieces: Iterable[bytes | memoryview]) -> None:
+        """All of them, with TLS each in a record of its own. Raises Gone."""
+        if not isinstance(self._sock, Encrypted):
+            return self.send(b"".join(pieces))
+        try:
+            return self._sock.send_each(pieces)
+        except OSError:
+            raise Gone from None
+
     def listen(self, seconds: float) -> None:
         """Take what has come, or comes within `seconds`. Raises Gone when the client has said goodbye, or just gone."""
-        pending = isinstance(self._sock, ssl.SSLSocket) and self._sock.pending()
+        pending = isinstance(self._sock, Encrypted) and self._sock.pending()
         if not pending and not select.select([self._sock], [], [], seconds)[0]:
             return
         batch = self._reader.feed(self._receive())
@@ -157,13 +225,16 @@ class Stock:
 
 def blast(wire: Wire, stock: Stock, plan: Plan) -> int:
     """As fast as they are read. Returns how many were sent."""
-    sent = 0
+    sent, ends = 0, stock.ends
     while sent < plan.count:
         wire.listen(0)
         some = min(MANY, plan.count - sent)
-        view = stock.bytes[: stock.ends[some]]
-        for start in range(0, len(view), plan.slice):
-            wire.send(view[start : start + plan.slice])
+        for first in range(0, some, TOGETHER):
+            last = min(first + TOGETHER, some)
+            if plan.records:
+                wire.send_each(stock.bytes[ends[one] : ends[one + 1]] for one in range(first, last))
+            else:
+                wire.send(stock.bytes[ends[first] : ends[last]])
         sent += some
     return sent
 
@@ -189,7 +260,7 @@ def pace(wire: Wire, stock: Stock, plan: Plan) -> int:
     return sent
 
 
-def serve(sock: socket.socket, stocks: dict[tuple[str, ...], Stock]) -> None:
+def serve(sock: socket.socket | Encrypted, stocks: dict[tuple[str, ...], Stock]) -> None:
     """One connection from its upgrade to its end. Raises Gone when it is the client that ends it."""
     wire = Wire(sock)
     plan = Plan.of(wire.upgrade())
@@ -233,9 +304,8 @@ def main() -> None:
             sock, _ = listener.accept()
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with suppress(Gone, OSError):
-                if context is not None and listener is listeners["tls"]:
-                    sock = context.wrap_socket(sock, server_side=True)
-                serve(sock, stocks)
+                encrypted = context is not None and listener is listeners["tls"]
+                serve(Encrypted(sock, context) if encrypted and context else sock, stocks)
             tell("end")
             sock.close()
 

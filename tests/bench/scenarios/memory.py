@@ -17,7 +17,7 @@ SETTLED_S = 10.0
 
 
 def run(bench: Bench) -> dict[str, Any]:
-    """One run; memory is looked at every 50 ms."""
+    """One run; memory is looked at every 20 ms."""
     count = bench.effort.messages(MESSAGES)
     bench.provider.forget()
     seen: list[tuple[float, int]] = []

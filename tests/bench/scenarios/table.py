@@ -14,6 +14,7 @@ import select
 import struct
 import termios
 import time
+from collections.abc import Callable
 from itertools import pairwise
 from statistics import median
 from typing import Any
@@ -49,7 +50,7 @@ def run(bench: Bench) -> dict[str, Any]:
             bench.provider.expect("ready", child)
             cpu_before = child.cpu_s()
             begin = bench.provider.expect("begin", child)["at"]
-            pieces = _read(ours, seconds + 30)
+            pieces = _read(ours, seconds + 30, child.rss_kib)
             used = child.wait()
             if used.code:
                 raise Failed(f"exit code {used.code}\n{b''.join(piece for _, piece in pieces)[-2000:]!r}")
@@ -63,7 +64,7 @@ def run(bench: Bench) -> dict[str, Any]:
     } | _seen(pieces, begin + 1.0, begin + seconds)
 
 
-def _read(fd: int, seconds: float) -> list[tuple[float, bytes]]:
+def _read(fd: int, seconds: float, look: Callable[[], object]) -> list[tuple[float, bytes]]:
     """Everything that is drawn, and when it came."""
     pieces: list[tuple[float, bytes]] = []
     deadline = time.monotonic() + seconds
@@ -75,6 +76,7 @@ def _read(fd: int, seconds: float) -> list[tuple[float, bytes]]:
         except OSError:  # the other side has ended
             return pieces
         pieces.append((time.monotonic(), piece))
+        look()
     raise Failed("the table did not end")
 
 
