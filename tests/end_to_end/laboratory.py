@@ -59,7 +59,7 @@ def _trials() -> dict[str, Trial]:
         "mute": {"fault": "mute@0.3sx1"},
         "blackhole": {"fault": "blackhole@0.3sx1"},
         "slow-frame": {"fault": "slow-frame@0.3sx1"},
-        "quota-exceeded": {"fault": "quota-exceeded@3x1", "options": {"quota_reset_after_s": 0.5}},
+        "quota-exceeded": {"options": {"quota_reset_after_s": 0.5}},
         "burst": {"args": ("--count", "2100")},
         "flap": {"args": ("--count", "120")},  # it comes after two seconds
     }

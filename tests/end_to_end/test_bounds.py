@@ -58,7 +58,8 @@ def test_duration_and_until_end_it_in_time(bound: tuple[str, ...]) -> None:
 def test_max_credits_is_never_passed_and_all_that_was_paid_is_delivered(
     symbols: tuple[str, ...], limit: int, pushes: int
 ) -> None:
-    with serve(plan="pro") as server:  # 4 credits a push
+    # 4 credits a push, and a quarter of a second between pushes: a goodbye takes its time, and pushes go on until then.
+    with serve(plan="pro", speed=240.0) as server:
         result = server.watched_here(*symbols, "--max-credits", str(limit), "--log-format", "json")
         assert_exit(result, ExitCode.QUOTA)
         assert server.simulator.pushes == len(result.bars) == pushes
