@@ -278,10 +278,10 @@ class TestProvider:
 
     def test_a_value_that_it_does_not_allow_is_refused(self, read):
         config = read('[providers.tickatlas]\nauth_field = "apikey"')
-        with pytest.raises(ConfigError, match="auth_field: 'apikey' is none of key, api_key\nDid you mean api_key"):
+        with pytest.raises(ConfigError, match="auth_field: the value is none of key, api_key\nDid you mean api_key"):
             config.provider("tickatlas", ALLOWED)
         config = read("", {"TICKSTREAM_TICKATLAS_AUTH_FIELD": "x"})
-        with pytest.raises(ConfigError, match="environment TICKSTREAM_TICKATLAS_AUTH_FIELD: 'x' is none of"):
+        with pytest.raises(ConfigError, match="environment TICKSTREAM_TICKATLAS_AUTH_FIELD: the value is none of"):
             config.provider("tickatlas", ALLOWED)
 
     def test_a_section_of_an_unknown_provider_is_refused(self, read):

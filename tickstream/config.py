@@ -272,9 +272,10 @@ def _unknown(name: str, known: tuple[str, ...]) -> tuple[str, str]:
 
 
 def _not_among(value: str, choices: tuple[str, ...]) -> tuple[str, str] | None:
+    """The value is not quoted: in a provider's section it may be a key in the wrong place."""
     if value in choices:
         return None
-    return f"{shown(value)} is none of {', '.join(choices)}", did_you_mean(value, choices)
+    return f"the value is none of {', '.join(choices)}", did_you_mean(value, choices)
 
 
 def _problem(setting: Setting, value: str | tuple[str, ...]) -> str:

@@ -126,7 +126,7 @@ class TestBounds:
     def test_so_many_retries_and_no_more(self, retries: int) -> None:
         made, error = policy(retries=retries), NetworkError("x", hint="Look there.")
         assert len(list(waits(made, error))) == retries
-        assert error.hint == f"Gave up after {retries} retries (--retries). Look there."
+        assert error.hint == f"Gave up: --retries {retries} reached. Look there."
 
     def test_data_in_between_begins_the_count_anew(self) -> None:
         made = policy(retries=2)

@@ -129,7 +129,7 @@ class RetryPolicy:
             self._failing_since = now
         self._retries += 1
         if options.retries is not None and self._retries > options.retries:
-            raise _given_up(error, f"Gave up after {options.retries} retries (--retries).")
+            raise _given_up(error, f"Gave up: --retries {options.retries} reached.")
         if options.retry_for_s is not None and now + seconds - self._failing_since > options.retry_for_s:
             raise _given_up(
                 error,
