@@ -46,14 +46,7 @@ def test_duration_and_until_end_it_in_time(bound: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize(
     ("symbols", "limit", "pushes"),
-    [
-        (TWO[:1], 12, 3),
-        (TWO[:1], 15, 3),
-        (TWO[:1], 3, 0),
-        (TWO, 16, 4),
-        (TWO, 15, 2),
-        (TWO, 7, 0),
-    ],
+    [(TWO[:1], 12, 3), (TWO[:1], 15, 3), (TWO[:1], 3, 0), (TWO, 16, 4), (TWO, 15, 2), (TWO, 7, 0)],
 )
 def test_max_credits_is_never_passed_and_all_that_was_paid_is_delivered(
     symbols: tuple[str, ...], limit: int, pushes: int

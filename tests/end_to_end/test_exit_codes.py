@@ -59,9 +59,7 @@ CASES = {
     "one symbol is refused under --strict": Case(
         ExitCode.REFUSED, ("invalid-symbol",), ("EURUSD", "XAUUSD", "--strict", "--count", "3"), said="Refused: EURUSD"
     ),
-    "retries used up": Case(
-        ExitCode.NETWORK, ("reset@connect",), ("EURUSD", "--retries", "1"), said="(--retries)"
-    ),
+    "retries used up": Case(ExitCode.NETWORK, ("reset@connect",), ("EURUSD", "--retries", "1"), said="--retries 1"),
     "out of time for retries": Case(
         ExitCode.NETWORK, ("drop@auth",), ("EURUSD", "--retry-for", "100ms"), said="(--retry-for)"
     ),

@@ -351,9 +351,7 @@ class Server:
 def serve(*faults: str, speed: float = FAST, start_ns: int | None = MONDAY_NS, **options: Any) -> Iterator[Server]:
     """A simulator with these faults that keeps a record of what it sends."""
     log: list[str] = []
-    settings = SimulatorOptions(
-        faults=faults, speed=speed, start_ns=start_ns, record=True, log=log.append, **options
-    )
+    settings = SimulatorOptions(faults=faults, speed=speed, start_ns=start_ns, record=True, log=log.append, **options)
     with Simulator(settings) as simulator:
         yield Server(simulator, log)
 

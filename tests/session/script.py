@@ -1,10 +1,10 @@
 """A wire that follows a script, on a clock that moves only when somebody waits: hours of a connection in milliseconds.
 
-    line = Line("EURUSD")                       # a TickAtlas connection whose server authenticates and confirms
-    line.at(60, quote())                        # what arrives, and when (seconds after the connection was made)
-    line.at(90, Ended(1001))
-    error = line.run(until=300)                 # why it ended; None: it was told to stop at 300 s
-    line.events, line.wire.sent, line.status    # what came of it
+line = Line("EURUSD")                       # a TickAtlas connection whose server authenticates and confirms
+line.at(60, quote())                        # what arrives, and when (seconds after the connection was made)
+line.at(90, Ended(1001))
+error = line.run(until=300)                 # why it ended; None: it was told to stop at 300 s
+line.events, line.wire.sent, line.status    # what came of it
 """
 
 from __future__ import annotations

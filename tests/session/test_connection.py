@@ -193,8 +193,7 @@ class TestItsEnd:
         assert bars(line) == ["EURUSD"]
 
     @pytest.mark.parametrize(
-        ("code", "kind"),
-        [("invalid_key", InvalidKey), ("forbidden", Forbidden), ("connection_limit", ConnectionLimit)],
+        ("code", "kind"), [("invalid_key", InvalidKey), ("forbidden", Forbidden), ("connection_limit", ConnectionLimit)]
     )
     def test_data_of_the_batch_of_an_error_is_delivered_before_it_ends(
         self, code: str, kind: type[TickstreamError]
