@@ -18,6 +18,7 @@ from tickstream.credits import CreditMeter, preflight
 from tickstream.errors import ConfigError, UsageError
 from tickstream.keys import FoundKey, Secret
 from tickstream.pipeline.gaps import GapStage
+from tickstream.pipeline.skew import SkewStage
 from tickstream.providers.base import ConnectRequest, Feed, ProviderSpec
 from tickstream.session.context import SessionContext, Wire
 from tickstream.session.queue import BatchQueue, OnFull
@@ -69,6 +70,7 @@ class LiveFeed:
     symbols: tuple[str, ...]
     queue: BatchQueue
     supervisor: Supervisor
+    skew: SkewStage
     gaps: GapStage
     status: RunStatus
     preface: tuple[str, ...]
@@ -202,6 +204,7 @@ def _build(
     )
     supervisor = Supervisor(context, feeds, queue, options.retry)
     by_session = {status.session: status.symbols for status in supervisor.statuses}
+    skew = SkewStage(spec.name, spec.bar_interval_s)
     gaps = GapStage(spec.name, by_session, env.clock.now_ns(), _open_minutes, spec.bar_interval_s)
     label = "DEMO" if options.demo else "LIVE"
     status = RunStatus(label, spec.name, supervisor.statuses, symbols, meter)
@@ -212,7 +215,7 @@ def _build(
         named = DEMO_PLAN if options.demo else own.plan and str(own.plan.value)
         plan = rates.plan(named) if named else None
         preface.append(preflight(len(symbols), plan, rates, options.duration_s))
-    return LiveFeed(spec, symbols, queue, supervisor, gaps, status, tuple(preface))
+    return LiveFeed(spec, symbols, queue, supervisor, skew, gaps, status, tuple(preface))
 
 
 def _dialler(

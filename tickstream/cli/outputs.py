@@ -80,7 +80,18 @@ def stream(
     for line in feed.preface:
         talk.line(line)
     talk.muted = _shares_terminal(env, sink)
-    parts = Parts(feed.supervisor, feed.queue, feed.gaps, limit, sink, output, talk, feed.status, spec.refresh_s)
+    parts = Parts(
+        supervisor=feed.supervisor,
+        queue=feed.queue,
+        skew=feed.skew,
+        gaps=feed.gaps,
+        limit=limit,
+        sink=sink,
+        output=output,
+        talk=talk,
+        status=feed.status,
+        refresh_s=spec.refresh_s,
+    )
     with contextlib.ExitStack() as opened:
         opened.callback(output.close)
         with_file = opened.enter_context(quarantine(options.quarantine, env)) if options.quarantine else None

@@ -43,6 +43,7 @@ class Parts(msgspec.Struct, frozen=True):
 
     supervisor: Supervisor
     queue: BatchQueue
+    skew: Stage
     gaps: GapStage
     limit: LimitStage
     sink: Sink
@@ -70,7 +71,7 @@ class Run:
         self._queue = parts.queue
         self._gaps = parts.gaps
         self._limit = parts.limit
-        self._stages: list[Stage] = [parts.gaps, parts.limit]
+        self._stages: list[Stage] = [parts.skew, parts.gaps, parts.limit]
         self._sink = parts.sink
         self._output = parts.output
         self._refresh_s = parts.refresh_s
