@@ -16,6 +16,7 @@ SYMBOLS = ("EURUSD", "BTCUSD")
 PACE = 1200.0
 """20 minutes a second: fast enough to see, slow enough for all of them at once."""
 COUNT = 16
+FOR_SECONDS = ("--count", "100")
 LONGEST_S = 55.0
 """A server that restarts, or begins a message and does not end it, is given half a minute."""
 
@@ -55,13 +56,13 @@ def _trials() -> dict[str, Trial]:
         # In half a minute, or never: the run is told how long it may wait.
         "connection-limit": {"code": ExitCode.CONNECTION_LIMIT, "args": ("--hold-max", "1s")},
         "no-data": {"code": ExitCode.NO_DATA, "args": ("--idle-timeout", "2s")},
-        # Before the first ping, which comes after half a second.
-        "mute": {"fault": "mute@0.3sx1"},
-        "blackhole": {"fault": "blackhole@0.3sx1"},
-        "slow-frame": {"fault": "slow-frame@0.3sx1"},
+        # Before the first ping, which comes after half a second; the run is far from its end then.
+        "mute": {"fault": "mute@0.3sx1", "args": FOR_SECONDS},
+        "blackhole": {"fault": "blackhole@0.3sx1", "args": FOR_SECONDS},
+        "slow-frame": {"fault": "slow-frame@0.3sx1", "args": FOR_SECONDS},
         "quota-exceeded": {"options": {"quota_reset_after_s": 0.5}},
         "burst": {"args": ("--count", "2100")},
-        "flap": {"args": ("--count", "120")},  # it comes after two seconds
+        "flap": {"args": ("--count", "200")},  # it comes after two seconds
     }
     for name, changes in special.items():
         trials[name] = trials[name]._replace(**changes)  # type: ignore[arg-type]  # each value fits its field
