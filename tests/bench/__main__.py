@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.bench import goals, machine
@@ -42,8 +43,8 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def measure(bench: Bench, names: list[str]) -> Results:
-    """Run scenarios one after the other."""
+def measure(bench: Bench, names: list[str]) -> Iterator[Results]:
+    """Run scenarios one after the other; all results up to now after each."""
     results: Results = {}
     for name in names:
         bench.say(f"{name}:")
@@ -53,7 +54,7 @@ def measure(bench: Bench, names: list[str]) -> Results:
         except Failed as reason:
             bench.say(f"  failed: {reason}")
         bench.say(f"  {time.monotonic() - begun:.0f} s")
-    return results
+        yield results
 
 
 def report(results: Results, about: dict[str, object], skipped: list[str]) -> str:
@@ -82,17 +83,16 @@ def main() -> None:
     if options.rounds:
         effort = Effort(options.rounds, effort.scale)
     about = machine.description()
+    as_json = options.json or options.cache / "result.json"
+    as_markdown = options.markdown or options.cache / "result.md"
+    names = options.only or list(SCENARIOS)
     with machine.on_core(machine.OTHER_CORE), Bench(options.cache, effort, frozenset(options.who)) as bench:
-        names = options.only or list(SCENARIOS)
-        results = measure(bench, names)
-    text = report(results, about, bench.skipped)
+        for results in measure(bench, names):
+            text = report(results, about, bench.skipped)
+            as_json.write_text(json.dumps({"machine": about, "results": results}, indent=1) + "\n", "utf-8")
+            as_markdown.write_text(text + "\n", "utf-8")
     print(text)
-    for path, content in (
-        (options.json or options.cache / "result.json", json.dumps({"machine": about, "results": results}, indent=1)),
-        (options.markdown or options.cache / "result.md", text),
-    ):
-        path.write_text(content + "\n", "utf-8")
-        bench.say(f"written: {path}")
+    bench.say(f"written: {as_json}, {as_markdown}")
     sys.exit(0 if len(results) == len(names) else 1)
 
 

@@ -78,12 +78,14 @@ class Child:
         self._peak_kib = max(self._peak_kib, found.get("VmHWM", 0))
         return found.get("VmRSS", 0)
 
-    def wait(self, seconds: float = PATIENCE_S, look: Callable[[], None] | None = None) -> Usage:
-        """Until it ends, within so many seconds; `look` is called every 20 ms meanwhile. Raises Failed."""
+    def wait(
+        self, seconds: float = PATIENCE_S, look: Callable[[], object] | None = None, every_s: float = LOOK_S
+    ) -> Usage:
+        """Until it ends, within so many seconds. Raises Failed. `look` is called meanwhile, every `every_s` seconds."""
         deadline = time.monotonic() + seconds
         handle = os.pidfd_open(self.pid)
         try:
-            while not select.select([handle], [], [], LOOK_S)[0]:
+            while not select.select([handle], [], [], every_s)[0]:
                 self.rss_kib()
                 if look is not None:
                     look()

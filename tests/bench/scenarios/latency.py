@@ -49,7 +49,7 @@ def measure(bench: Bench, who: Contender, rate: int) -> dict[str, float]:
     assert reader.process.stdout is not None
     with reader, Child((who.latency or who.command)(url, count), bench.env, stdout=reader.process.stdin) as child:
         reader.process.stdin.close()
-        used = child.wait()
+        used = child.wait(every_s=1.0)  # looking takes time of the core of the server and the reader
         found: dict[str, float] = json.loads(reader.process.stdout.read() or b"{}")
         if used.code or found.get("messages") != count:
             raise Failed(f"{who.title}: exit code {used.code}, {found}\n{child.said()}{reader.said()}")
