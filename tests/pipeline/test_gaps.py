@@ -285,3 +285,21 @@ def test_quotes_flow_through_untouched() -> None:
     run = Run(stage_for("EURUSD", interval=None))
     out = run.hear(1, quote("EURUSD", 1), quote("EURUSD", 1.1))
     assert [type(event) for event in out] == [Quote, Quote]
+
+
+def test_the_first_data_after_a_restart_ends_the_gap_that_the_run_before_left() -> None:
+    run = Run()
+    run.stage.resume("EURUSD", at(-5), at(-4))
+    run.up(0)
+    run.hear(1, bar("EURUSD", 0))
+    assert_gap(run.gaps[0], ("EURUSD",), -4, 1, 4, "restart")
+    assert run.stage.count == 1
+
+
+def test_a_restart_after_a_run_without_usable_times_has_a_gap_of_unknown_size() -> None:
+    run = Run()
+    run.stage.resume("EURUSD", None, at(-4))
+    run.stage.resume("AUDCAD", at(-5), at(-4))  # no longer asked for: nothing to say
+    run.hear(1, bar("EURUSD", 0))
+    assert_gap(run.gaps[0], ("EURUSD",), -4, 1, None, "restart")
+    assert run.stage.finish(at(2)) == []

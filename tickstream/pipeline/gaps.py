@@ -65,6 +65,17 @@ class GapStage:
         self.missed: int | None = 0
         """Over all gaps; None once there was one of which it is not known."""
 
+    def resume(self, symbol: str, last_event: Timestamp | None, last_recv: Timestamp) -> None:
+        """An earlier run has this symbol up to here: what lies between is a gap that the next data ends.
+
+        `last_event` is the `ts_event` of the last it has, `last_recv` when it was received.
+        """
+        for track in self._tracks.values():
+            if symbol in track.symbols:
+                track.open[symbol] = _Interruption("restart", last_recv, 0)
+                if last_event is not None:
+                    track.last[symbol] = last_event
+
     def process(self, batch: Batch) -> Batch:
         """Insert the gaps that this batch ends, before the data that ends them."""
         track = self._tracks[batch.session]

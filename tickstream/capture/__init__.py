@@ -1,0 +1,1 @@
+"""Captured files: written so that nothing is lost silently, and read back."""
