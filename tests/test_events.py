@@ -13,10 +13,13 @@ from tickstream.events import (
     Account,
     Bar,
     Batch,
+    BookSnapshot,
+    BookUpdate,
     Event,
     Gap,
     MarketEvent,
     Notice,
+    OrderUpdate,
     Quote,
     SessionEvent,
     Summary,
@@ -34,6 +37,11 @@ FIELDS = {
     "bar": (*FIRST, "interval", "open", "high", "low", "close", "volume", "bid", "ask", "spread", "closed"),
     "quote": (*FIRST, "bid", "bid_size", "ask", "ask_size", "spread", "last", "sequence"),
     "trade": (*FIRST, "price", "size", "side", "trade_id", "sequence"),
+    "book_snapshot": (*FIRST, "bids", "asks", "sequence"),
+    "book_update": (*FIRST, "bids", "asks", "sequence"),
+    "order": (
+        *FIRST, "action", "order_id", "side", "price", "size", "remaining", "reason", "trade_id", "sequence",
+    ),
     "session": ("type", "provider", "session", "epoch", "ts_recv", "state", "reason", "retry_in_s"),
     "account": ("type", "provider", "ts_recv", "plan", "max_symbols", "credits_per_push", "quota_remaining"),
     "gap": ("type", "provider", "symbols", "reason", "from", "to", "session", "epoch", "missed"),
@@ -66,7 +74,8 @@ def test_the_fields_of_an_event_are_written_in_this_order(name: str) -> None:
 
 def test_the_table_of_events_is_complete() -> None:
     assert set(EVENT_TYPES) == set(FIELDS)
-    assert set(EVENT_TYPES.values()) == {*MarketEvent.__subclasses__(), *Event.__subclasses__()} - {MarketEvent}
+    declared = {*MarketEvent.__subclasses__(), *Event.__subclasses__()} - {MarketEvent}
+    assert set(EVENT_TYPES.values()) == {kind for kind in declared if kind.__module__ == "tickstream.events"}
 
 
 def test_a_bar_is_written_with_the_digits_of_the_provider() -> None:
@@ -96,6 +105,27 @@ def test_a_zero_that_the_provider_sent_is_written() -> None:
 def test_ids_stay_text() -> None:
     trade = Trade("p", "S", MINUTE, RECEIVED, number("1.5"), number("2"), "buy", "0012345678901234567890", 7)
     assert json.loads(line(trade))["trade_id"] == "0012345678901234567890"
+
+
+def test_a_book_has_levels_of_price_and_size_in_the_digits_of_the_provider() -> None:
+    levels = ((number("68123.50"), number("0.00000001")), (number("68123.00"), number("2.0")))
+    assert line(BookSnapshot("coinbase", "BTC-USD", MINUTE, RECEIVED, levels, (), 7)) == (
+        '{"type":"book_snapshot","provider":"coinbase","symbol":"BTC-USD","ts_event":"2026-06-24T14:54:00.000000Z",'
+        '"ts_recv":"2026-06-24T14:55:01.204511Z","bids":[[68123.50,0.00000001],[68123.00,2.0]],"asks":[],"sequence":7}'
+    )
+    removed = ((number("68123.50"), number("0.00000000")),)
+    assert line(BookUpdate("coinbase", "BTC-USD", MINUTE, RECEIVED, (), removed)).endswith(
+        '"bids":[],"asks":[[68123.50,0.00000000]]}'
+    )
+
+
+def test_an_order_says_what_happened_to_it() -> None:
+    done = OrderUpdate(
+        "coinbase", "BTC-USD", MINUTE, RECEIVED, "done", "a-1", "sell", number("1.50"), None, number("0.0"), "canceled"
+    )
+    assert line(done).endswith(
+        '"action":"done","order_id":"a-1","side":"sell","price":1.50,"remaining":0.0,"reason":"canceled"}'
+    )
 
 
 def test_a_gap_says_from_when_to_when_in_its_output() -> None:

@@ -6,7 +6,7 @@ absent outside, never 0. Prices and sizes are `Number`s (the provider's digits),
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -14,7 +14,12 @@ from tickstream.numbers import Number
 from tickstream.timestamps import Timestamp
 
 Side = Literal["buy", "sell"]
-"""The taker's side."""
+"""The taker's side of a trade; an order's own."""
+
+Level = tuple[Number, Number]
+"""A price and the whole size that waits there, as the provider wrote them."""
+
+OrderAction = Literal["received", "open", "match", "change", "done"]
 
 SessionState = Literal["connecting", "up", "down", "held", "closed"]
 GapReason = Literal["disconnect", "sequence", "quota", "dropped", "conflated", "suspend", "torn", "restart"]
@@ -69,6 +74,43 @@ class Trade(MarketEvent, frozen=True, gc=False, omit_defaults=True, tag_field="t
     price: Number
     size: Number | None = None
     side: Side | None = None
+    trade_id: str | None = None
+    sequence: int | None = None
+
+
+class BookSnapshot(MarketEvent, frozen=True, gc=False, omit_defaults=True, tag_field="type", tag="book_snapshot"):
+    """The book as it is: it replaces what was known before. Both sides best price first; an empty side is empty."""
+
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+    sequence: int | None = None
+
+
+class BookUpdate(MarketEvent, frozen=True, gc=False, omit_defaults=True, tag_field="type", tag="book_update"):
+    """Levels that changed: their sizes are the new ones, not differences, and a size of 0 removes the level.
+
+    The levels of a side are applied in their order. Where a provider keeps only so many levels, the update that pushes
+    one out removes it, so that snapshot and updates alone make the book.
+    """
+
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+    sequence: int | None = None
+
+
+class OrderUpdate(MarketEvent, frozen=True, gc=False, omit_defaults=True, tag_field="type", tag="order"):
+    """One order's life. `side` is the order's own; `size` what the action is about, `remaining` what is left open.
+
+    `reason` is the provider's word for why it changed or ended, `trade_id` names the execution of a `match`.
+    """
+
+    action: OrderAction
+    order_id: str
+    side: Side | None = None
+    price: Number | None = None
+    size: Number | None = None
+    remaining: Number | None = None
+    reason: str | None = None
     trade_id: str | None = None
     sequence: int | None = None
 
@@ -151,11 +193,11 @@ class Summary(Event, frozen=True, gc=False, omit_defaults=False, tag_field="type
     credits_remaining: int | None
 
 
-AnyEvent = Bar | Quote | Trade | SessionEvent | Account | Gap | Notice | Summary
+MarketData = Bar | Quote | Trade | BookSnapshot | BookUpdate | OrderUpdate
+StreamNews = SessionEvent | Account | Gap | Notice | Summary
+AnyEvent = MarketData | StreamNews
 
-EVENT_TYPES: dict[str, type[Event]] = {
-    str(kind.__struct_config__.tag): kind for kind in (Bar, Quote, Trade, SessionEvent, Account, Gap, Notice, Summary)
-}
+EVENT_TYPES: dict[str, type[Event]] = {str(kind.__struct_config__.tag): kind for kind in get_args(AnyEvent)}
 """Name in the output -> class: the one table of what exists."""
 
 

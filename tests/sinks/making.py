@@ -8,7 +8,20 @@ from typing import Any
 
 from tickstream.clock import FakeClock
 from tickstream.credits import CreditMeter
-from tickstream.events import Bar, Batch, Event, Gap, Notice, Quote, SessionEvent, Trade
+from tickstream.events import (
+    Bar,
+    Batch,
+    BookSnapshot,
+    BookUpdate,
+    Event,
+    Gap,
+    Level,
+    Notice,
+    OrderUpdate,
+    Quote,
+    SessionEvent,
+    Trade,
+)
 from tickstream.numbers import number
 from tickstream.sinks.base import Display, SinkRequest
 from tickstream.sinks.headlines import Now
@@ -72,6 +85,42 @@ def quote(bid: str | None = "1.10", **changes: Any) -> Quote:
         "ask": number("1.20"),
     }
     return Quote(**fields | changes)
+
+
+def levels(*pairs: tuple[str, str]) -> tuple[Level, ...]:
+    """Prices and sizes as a side of the book."""
+    return tuple((number(price), number(size)) for price, size in pairs)
+
+
+def book(*bids: tuple[str, str], asks: tuple[tuple[str, str], ...] = (), **changes: Any) -> BookSnapshot:
+    """A whole book."""
+    fields: dict[str, Any] = {"provider": "kraken", "symbol": "EUR/USD", "ts_event": START, "ts_recv": START}
+    return BookSnapshot(**fields | {"bids": levels(*bids), "asks": levels(*asks)} | changes)
+
+
+def book_update(*bids: tuple[str, str], asks: tuple[tuple[str, str], ...] = (), **changes: Any) -> BookUpdate:
+    """Levels that changed."""
+    whole = book(*bids, asks=asks, **changes)
+    return BookUpdate(
+        whole.provider, whole.symbol, whole.ts_event, whole.ts_recv, whole.bids, whole.asks, whole.sequence
+    )
+
+
+def order(**changes: Any) -> OrderUpdate:
+    """An order that rests in the book."""
+    fields: dict[str, Any] = {
+        "provider": "coinbase",
+        "symbol": "BTC-USD",
+        "ts_event": START,
+        "ts_recv": START,
+        "action": "open",
+        "order_id": "d50ec984-77a8",
+        "side": "buy",
+        "price": number("68123.50"),
+        "remaining": number("0.01000000"),
+        "sequence": 8,
+    }
+    return OrderUpdate(**fields | changes)
 
 
 def gap(**changes: Any) -> Gap:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.sinks.making import START, bar, gap, notice, quote, session_event, trade
+from tests.sinks.making import START, bar, book, book_update, gap, notice, quote, session_event, trade
 from tickstream.events import Account, Event, MarketEvent
 from tickstream.sinks.board import EXTRA_ROWS, LARGE_BATCH, Board
 from tickstream.timestamps import Timestamp
@@ -31,6 +31,23 @@ def test_the_values_are_the_digits_of_the_latest_event() -> None:
     assert values["closed"] == "yes"
     assert values["ts_event"] == START + 60_000_000_000
     assert "volume" not in values
+
+
+def test_a_book_shows_its_best_levels() -> None:
+    made = board(book(("1.10", "5.0"), ("1.09", "2"), asks=(("1.20", "7"),), symbol="EURUSD"))
+    values = made.rows["EURUSD"].values
+    assert {name: values[name] for name in ("bid", "bid_size", "ask", "ask_size")} == {
+        "bid": "1.10", "bid_size": "5.0", "ask": "1.20", "ask_size": "7",
+    }  # fmt: skip
+    assert made.rows["EURUSD"].prices[-1] == b"1.10"
+    made.add([book(asks=(("1.30", "7"),), symbol="EURUSD")], 1001.0)
+    assert "bid" not in values
+    assert values["ask"] == "1.30"
+
+
+def test_after_an_update_that_nobody_applied_the_best_levels_are_unknown() -> None:
+    made = board(book(("1.10", "5.0"), symbol="EURUSD"), book_update(("1.11", "1"), symbol="EURUSD"))
+    assert not {"bid", "bid_size", "ask", "ask_size"} & set(made.rows["EURUSD"].values)
 
 
 def test_texts_are_cleaned() -> None:

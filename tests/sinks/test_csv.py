@@ -46,3 +46,9 @@ def test_formulas_are_guarded_unless_told_otherwise() -> None:
 def test_unknown_fields_are_refused() -> None:
     with pytest.raises(UsageError):
         load("csv").make(request(fields=("nonsense",)))
+
+
+def test_the_sides_of_a_book_are_refused_as_columns_and_its_levels_named() -> None:
+    with pytest.raises(UsageError, match="'bids'") as caught:
+        load("csv").make(request(fields=("symbol", "bids"), channel=Channel.BOOK))
+    assert all(f" {name}" in str(caught.value) for name in ("side", "level", "price", "size"))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.sinks.making import START, bar, gap, notice, quote, session_event, trade
+from tests.sinks.making import START, bar, book, book_update, gap, notice, order, quote, session_event, trade
 from tickstream.events import Event, MarketEvent, wire_fields
 from tickstream.numbers import number
 from tickstream.sinks.encoders import JsonEncoder
@@ -25,16 +25,24 @@ TEXTS = st.sampled_from(["EURUSD", "a,b", 'say "x"', "=1+1", "null", "[\\", "", 
 )
 
 
+NUMBERS = DIGITS.map(number)
+LEVELS = st.lists(st.tuples(NUMBERS, NUMBERS), max_size=3).map(tuple)
+
+
 @st.composite
 def market_events(draw: st.DrawFn) -> Event:
-    """Bars, quotes and trades with any digits, texts, times, and fields missing."""
-    numbers = DIGITS.map(number)
-    maybe = st.none() | numbers
+    """All market events, with any digits, texts, times, and fields missing."""
+    maybe = st.none() | NUMBERS
     common: dict[str, Any] = {"symbol": draw(TEXTS), "ts_event": draw(st.none() | MOMENTS), "ts_recv": draw(MOMENTS)}
-    kind = draw(st.sampled_from("bqt"))
+    kind = draw(st.sampled_from("bqtsuo"))
+    if kind in "su":
+        sides = {"bids": draw(LEVELS), "asks": draw(LEVELS), "sequence": draw(st.none() | st.integers(0, 2**63))}
+        return (book if kind == "s" else book_update)(**common | sides)
+    if kind == "o":
+        return order(**common, order_id=draw(TEXTS), price=draw(maybe), remaining=draw(maybe), reason=draw(TEXTS))
     if kind == "b":
         closed = draw(st.none() | st.booleans())
-        return bar(**common, open=draw(numbers), volume=draw(maybe), spread=draw(maybe), closed=closed)
+        return bar(**common, open=draw(NUMBERS), volume=draw(maybe), spread=draw(maybe), closed=closed)
     if kind == "q":
         sequence = draw(st.none() | st.integers(0, 2**63))
         return quote(None, **common, bid_size=draw(maybe), last=draw(maybe), sequence=sequence)
@@ -61,10 +69,20 @@ def expected(event: Event) -> dict[str, Any]:
     for name, value in zip(wire_fields(type(event))[1:], msgspec.structs.astuple(event), strict=True):
         if value is None and name != "ts_event":
             continue
-        exact = isinstance(value, int) and not isinstance(value, bool)
-        text = bytes(value).decode() if isinstance(value, msgspec.Raw) else str(int(value)) if exact else None
-        found[name] = value if text is None else Digits(text)
+        found[name] = shown(value)
     return found
+
+
+def shown(value: Any) -> Any:
+    """A value as it is read back."""
+    match value:
+        case tuple():
+            return [shown(one) for one in value]
+        case msgspec.Raw():
+            return Digits(bytes(value).decode())
+        case int() if not isinstance(value, bool):
+            return Digits(str(int(value)))
+    return value
 
 
 EVENTS = st.lists(market_events(), max_size=4)

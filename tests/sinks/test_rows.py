@@ -9,14 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.sinks.making import START, bar, gap, notice, quote, trade
+from tests.sinks.making import START, bar, book, book_update, gap, levels, notice, quote, trade
 from tests.sinks.test_encoders import EVENTS, FEW
 from tickstream.events import Bar, Event, Trade, wire_fields
-from tickstream.sinks.fields import valid_fields
+from tickstream.sinks.fields import csv_fields, default_columns
+from tickstream.sinks.levels import level_rows
 from tickstream.sinks.rows import CsvEncoder
+from tickstream.subscriptions import Channel
 from tickstream.timestamps import Timestamp
 
-COLUMNS = valid_fields()
+COLUMNS = csv_fields()
 
 
 def read(data: bytes) -> list[list[str]]:
@@ -48,7 +50,8 @@ def _text(value: Any) -> str:
 @given(EVENTS, st.lists(st.sampled_from(COLUMNS), min_size=1, unique=True).map(tuple))
 def test_the_csv_module_reads_back_every_digit_and_text(events: list[Event], columns: tuple[str, ...]) -> None:
     data = CsvEncoder(columns, "ns", raw_text=True).encode(events)
-    assert read(data) == [cells(event, columns) for event in events]
+    rows = [row for event in events for row in level_rows(type(event), [event])[1]]
+    assert read(data) == [cells(row, columns) for row in rows]
 
 
 @FEW
@@ -76,6 +79,31 @@ def test_a_bar_is_written_as_documented() -> None:
         b"bar,tickatlas,EURUSD,2026-06-24T14:54:00.000000Z,2026-06-24T14:55:00.123456Z,1m,"
         b"1.13468,1.13468,1.13448,1.13450,291,1.13450,1.13462,0.00012,true\n"
     )
+
+
+def test_each_level_of_a_book_is_a_row() -> None:
+    encoder = CsvEncoder(default_columns(Channel.BOOK), "us")
+    assert encoder.header() == b"type,provider,symbol,ts_event,ts_recv,side,level,price,size,sequence\n"
+    first = f"kraken,EUR/USD,{START // 1000},{START // 1000}"
+    data = encoder.encode([
+        book(("1.10", "5.0"), ("1.09", "0.50"), asks=(("1.20", "7"),), sequence=41),
+        book_update(asks=(("1.20", "0.00"),)),
+        book(),
+    ])  # fmt: skip
+    assert data.decode().splitlines() == [
+        f"book_snapshot,{first},bid,1,1.10,5.0,41",
+        f"book_snapshot,{first},bid,2,1.09,0.50,41",
+        f"book_snapshot,{first},ask,1,1.20,7,41",
+        f"book_update,{first},ask,1,1.20,0.00,",
+        f"book_snapshot,{first},,,,,",
+    ]
+
+
+def test_a_large_book_is_written_at_once() -> None:
+    side = levels(*((str(price), "1.5") for price in range(20_000)))
+    data = CsvEncoder(("level", "price", "size"), "us").encode([book(bids=side)])
+    assert data.count(b"\n") == 20_000
+    assert data.endswith(b"\n20000,19999,1.5\n")
 
 
 @pytest.mark.parametrize(("time", "shown"), [("us", b"1782312840000000"), ("ns", b"1782312840000000000")])

@@ -8,7 +8,19 @@ from decimal import Context, Decimal
 
 from msgspec.structs import astuple
 
-from tickstream.events import Account, Bar, Event, Gap, MarketEvent, Notice, Quote, SessionEvent, Trade
+from tickstream.events import (
+    Account,
+    Bar,
+    BookSnapshot,
+    Event,
+    Gap,
+    Level,
+    MarketEvent,
+    Notice,
+    Quote,
+    SessionEvent,
+    Trade,
+)
 from tickstream.numbers import Number
 from tickstream.sinks.clean import clean
 from tickstream.timestamps import Timestamp
@@ -74,12 +86,23 @@ class Row:
                 values[name] = value
             elif type(value) is bool:
                 values[name] = "yes" if value else "no"
+            elif type(value) is tuple:  # a side of the book, of which the best level is shown
+                self._top(name.removesuffix("s"), value if isinstance(event, BookSnapshot) else ())
             else:
                 values[name] = clean(str(value))
         if before is not None and self.prices and before != self.prices[-1]:
             moved = _decimal(self.prices[-1]).compare(_decimal(before))
             if moved:
                 self.direction, self.moved_at = int(moved), now
+
+    def _top(self, side: str, levels: tuple[Level, ...]) -> None:
+        """The best level of a side. An update does not tell it: unknown is better than what it was before."""
+        if not levels:
+            self.values.pop(side, None)
+            self.values.pop(f"{side}_size", None)
+            return
+        price, size = levels[0]
+        self.values[side], self.values[f"{side}_size"] = str(price, "ascii"), str(size, "ascii")
 
     @property
     def change(self) -> Decimal | None:
@@ -169,13 +192,15 @@ def _session_news(event: SessionEvent) -> str:
 
 
 def price_of(event: MarketEvent) -> Number | None:
-    """The one price that a change and a trend are about: close, trade price, last, or bid."""
+    """The one price that a change and a trend are about: close, trade price, last, or (best) bid."""
     if isinstance(event, Bar):
         return event.close
     if isinstance(event, Trade):
         return event.price
     if isinstance(event, Quote):
         return event.last if event.last is not None else event.bid
+    if isinstance(event, BookSnapshot) and event.bids:
+        return event.bids[0][0]
     return None
 
 

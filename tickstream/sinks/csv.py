@@ -1,10 +1,10 @@
-"""`-o csv`: a header and one row for each market event, rectangular, safe for spreadsheets."""
+"""`-o csv`: a header, one row for each market event (for each level of a book), rectangular, safe for spreadsheets."""
 
 from __future__ import annotations
 
 from tickstream.events import Batch
 from tickstream.sinks.base import Sink, SinkRequest, SinkSpec
-from tickstream.sinks.fields import check_fields, default_columns
+from tickstream.sinks.fields import check_fields, csv_fields, default_columns
 from tickstream.sinks.rows import CsvEncoder
 
 
@@ -12,7 +12,8 @@ class CsvSink(Sink):
     """Writes the header when it is opened, then each batch with one call."""
 
     def __init__(self, request: SinkRequest) -> None:
-        columns = default_columns(request.channel) if request.fields is None else check_fields(request.fields)
+        fields = request.fields
+        columns = default_columns(request.channel) if fields is None else check_fields(fields, known=csv_fields())
         self._encoder = CsvEncoder(columns, request.time, raw_text=request.csv_raw)
         self._write = request.output.write
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tickstream.errors import UsageError
-from tickstream.events import EVENT_TYPES, Bar, Event, MarketEvent, Quote, Trade, wire_fields
+from tickstream.events import EVENT_TYPES, Bar, Event, MarketEvent, OrderUpdate, Quote, Trade, wire_fields
+from tickstream.sinks.levels import ROW_OF, SnapshotLevel
 from tickstream.subscriptions import Channel
 from tickstream.suggestions import did_you_mean, shown
 
@@ -16,12 +17,22 @@ _OF_CHANNEL: dict[Channel, tuple[type[Event], ...]] = {
     Channel.BARS: (Bar,),
     Channel.QUOTES: (Quote,),
     Channel.TRADES: (Trade,),
+    Channel.BOOK: (SnapshotLevel,),
+    Channel.ORDERS: (OrderUpdate,),
 }
 
 
 def default_columns(channel: Channel) -> tuple[str, ...]:
-    """The columns of a CSV file of this channel: the fields of its events as in JSON, in the same order."""
-    return union(_OF_CHANNEL.get(channel) or market_types())
+    """The columns of a CSV file of this channel: the fields of its events as in JSON, in the same order.
+
+    Those of the book are of one level: `side`, `level`, `price`, `size`.
+    """
+    return union(_OF_CHANNEL[channel])
+
+
+def csv_fields() -> tuple[str, ...]:
+    """Every name that `--fields` knows in CSV: as `valid_fields`, but of the book those of its rows."""
+    return union(ROW_OF.get(kind, kind) for kind in market_types())
 
 
 def valid_fields() -> tuple[str, ...]:
@@ -39,10 +50,12 @@ def union(kinds: Iterable[type[Event]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for kind in kinds for name in wire_fields(kind)))
 
 
-def check_fields(fields: Iterable[str], extra: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """The fields, when each is known (to the schema, or in `extra`) and named once. Raises UsageError otherwise."""
+def check_fields(
+    fields: Iterable[str], extra: tuple[str, ...] = (), known: tuple[str, ...] | None = None
+) -> tuple[str, ...]:
+    """The fields, when each is known (to the schema or `known`, or in `extra`) and named once. Raises UsageError."""
     names = tuple(fields)
-    valid = valid_fields() + extra
+    valid = (valid_fields() if known is None else known) + extra
     if not names:
         raise UsageError("--fields names no field", hint=f"Fields: {', '.join(valid)}.")
     for position, name in enumerate(names):

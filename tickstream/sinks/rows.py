@@ -17,6 +17,7 @@ import msgspec
 from tickstream.events import Event, wire_fields
 from tickstream.sinks.encoders import TimeFormat, column, runs, time_hook
 from tickstream.sinks.fields import MARKET_TYPES
+from tickstream.sinks.levels import level_rows
 
 _NEEDS_NOTHING = re.compile(r"(?![=+@-])[ !#-+\--Z^-~]+")
 """Printable ASCII without comma, quote, bracket and backslash, no formula, and not empty (alone, that is no row)."""
@@ -29,6 +30,8 @@ _CACHE_SIZE = 4096
 
 class CsvEncoder:
     """Market events as rows with these columns; a field that an event lacks is an empty cell. Others are left out.
+
+    A book event is a row for each of its levels.
 
     `raw_text`: text cells exactly as they are; otherwise one that a spreadsheet would take for a formula gets a `'`.
     """
@@ -47,7 +50,7 @@ class CsvEncoder:
 
     def encode(self, events: list[Event]) -> bytes:
         """The rows of these events, each a line."""
-        return b"".join(self._rows(kind, run) for kind, run in runs(events) if kind in MARKET_TYPES)
+        return b"".join(self._rows(*level_rows(kind, run)) for kind, run in runs(events) if kind in MARKET_TYPES)
 
     def _rows(self, kind: type[Event], events: list[Event]) -> bytes:
         layout = self._layouts.get(kind)
