@@ -46,6 +46,7 @@ TABLE = {
     "CreditLimit": (ExitCode.QUOTA, Recovery.FATAL),
     "NoData": (ExitCode.NO_DATA, Recovery.FATAL),
     "OutputError": (ExitCode.OUTPUT, Recovery.FATAL),
+    "InputError": (ExitCode.OUTPUT, Recovery.FATAL),
     "Incomplete": (ExitCode.INCOMPLETE, Recovery.FATAL),
     "TargetLocked": (ExitCode.LOCKED, Recovery.FATAL),
 }

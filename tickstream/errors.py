@@ -23,6 +23,7 @@
     ├── CreditLimit                7   `--max-credits` reached
     ├── NoData                    13   nothing within `--idle-timeout`, or an empty run
     ├── OutputError               14   an output cannot be written
+    ├── InputError                14   a file cannot be read, or holds nothing that can be understood
     ├── Incomplete                15   gaps or drops under `--strict`
     └── TargetLocked              17   another run writes to this capture target
 
@@ -60,7 +61,7 @@ class ExitCode(IntEnum):
     TLS = 11, "TLS failure, or an insecure URL or redirect refused"
     PROTOCOL = 12, "the provider broke its protocol"
     NO_DATA = 13, "no data within --idle-timeout"
-    OUTPUT = 14, "an output cannot be written"
+    OUTPUT = 14, "an output cannot be written, or a file cannot be read"
     INCOMPLETE = 15, "incomplete: gaps or drops under --strict"
     RATE_LIMITED = 16, "rate limited (HTTP 429 with the retries used up)"
     LOCKED = 17, "the capture target is locked by another run"
@@ -273,6 +274,12 @@ class NoData(TickstreamError):
 
 class OutputError(TickstreamError):
     """An output cannot be written."""
+
+    exit_code = ExitCode.OUTPUT
+
+
+class InputError(TickstreamError):
+    """A file, or standard input, cannot be read, or holds nothing that can be understood."""
 
     exit_code = ExitCode.OUTPUT
 

@@ -36,7 +36,7 @@ ADVICE: dict[ExitCode, str] = {
     "If the authority is yours, name it with --ca-file.",
     ExitCode.PROTOCOL: "Try again; if it stays, keep what '-vv' shows, and report it to the provider or to us.",
     ExitCode.NO_DATA: "Is the market open? 'tickstream doctor' tells a closed market from a mute feed.",
-    ExitCode.OUTPUT: "Free space, or check the permissions of the place that is written to.",
+    ExitCode.OUTPUT: "Free space, or check the permissions of the place that is written to or read from.",
     ExitCode.INCOMPLETE: "The gap lines on stderr say what is missing and since when. Without --strict such a run "
     "ends with 0.",
     ExitCode.RATE_LIMITED: "Wait before the next try, and connect less often.",
