@@ -13,9 +13,12 @@ from typing import IO, cast
 
 import msgspec
 
+from tickstream.cli.bounds import Bounds
 from tickstream.cli.environment import Environment
+from tickstream.cli.flow import Parts
 from tickstream.cli.live import LiveFeed
-from tickstream.cli.run import Bounds, Parts, Run
+from tickstream.cli.run import Run
+from tickstream.cli.source import Wires
 from tickstream.cli.talk import Talk
 from tickstream.errors import ExitCode, OutputError, UsageError
 from tickstream.events import Quarantined
@@ -80,22 +83,20 @@ def stream(
     for line in feed.preface:
         talk.line(line)
     talk.muted = _shares_terminal(env, sink)
-    parts = Parts(
-        supervisor=feed.supervisor,
-        queue=feed.queue,
-        skew=feed.skew,
-        gaps=feed.gaps,
-        limit=limit,
-        sink=sink,
-        output=output,
-        talk=talk,
-        status=feed.status,
-        refresh_s=spec.refresh_s,
-    )
+    chores = [(spec.refresh_s, sink.refresh)] if spec.refresh_s is not None else []
     with contextlib.ExitStack() as opened:
         opened.callback(output.close)
         with_file = opened.enter_context(quarantine(options.quarantine, env)) if options.quarantine else None
-        runs.append(Run(env.clock, parts, bounds, events_in_data=options.events, on_quarantined=with_file))
+        parts = Parts(
+            stages=(feed.skew, feed.gaps, limit),
+            limit=limit,
+            sink=sink,
+            outlet=output,
+            talk=talk,
+            events_in_data=options.events,
+            on_quarantined=with_file,
+        )
+        runs.append(Run(env.clock, Wires(feed.supervisor, feed.queue), parts, bounds, feed.status, *chores))
         return runs[0].execute()
 
 

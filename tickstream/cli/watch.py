@@ -66,9 +66,9 @@ def watch(  # noqa: PLR0913, PLR0917 - one parameter for each option
     What happens to the stream (sessions, gaps, notices) is said on stderr, or in the data with --events.
     `tickstream exit-codes` lists how a run can end.
     """
+    from tickstream.cli.bounds import Bounds
     from tickstream.cli.live import FeedOptions, live_feed
     from tickstream.cli.outputs import OutputOptions
-    from tickstream.cli.run import Bounds
     from tickstream.session.retry import RetryOptions
 
     env = environment()

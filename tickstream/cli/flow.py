@@ -1,0 +1,121 @@
+"""The way of a batch in the main thread: through the stages, into the talk, the books and the output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from tickstream.cli.ledger import Ledger
+from tickstream.cli.talk import Talk
+from tickstream.clock import Clock
+from tickstream.events import Batch, Event, MarketEvent, Notice, Quarantined
+from tickstream.pipeline.base import Stage
+from tickstream.pipeline.gaps import REFUSALS
+from tickstream.pipeline.limits import LimitStage
+from tickstream.sinks.base import Sink
+from tickstream.sinks.fields import MARKET_TYPES
+from tickstream.sinks.output import Abandoned
+
+
+class Outlet(Protocol):
+    """What is behind a sink: standard output, or files."""
+
+    @property
+    def blocked_s(self) -> float:
+        """For how long it has kept the present write waiting, seconds."""
+        ...
+
+    def check(self) -> None:
+        """Raises what a write would raise, now that there is nothing to write. Never waits."""
+        ...
+
+
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a flow is put together from."""
+
+    stages: Sequence[Stage]
+    """In their order; `limit` among them."""
+    limit: LimitStage
+    sink: Sink
+    outlet: Outlet
+    talk: Talk
+    events_in_data: bool = False
+    """Stream events go to the sink and are not said."""
+    on_quarantined: Callable[[list[Quarantined]], None] | None = None
+
+
+class Flow:
+    """Takes batches one by one. `last_data` is when the last market event was written, monotonic seconds."""
+
+    def __init__(self, clock: Clock, parts: Parts, ledger: Ledger) -> None:
+        self._clock = clock
+        self._stages = parts.stages
+        self._limit = parts.limit
+        self._sink = parts.sink
+        self._talk = parts.talk
+        self._events_in_data = parts.events_in_data
+        self._on_quarantined = parts.on_quarantined
+        self._ledger = ledger
+        self.last_data = clock.monotonic()
+
+    @property
+    def full(self) -> bool:
+        """True when the user's limit of events is reached."""
+        return self._limit.done
+
+    def take(self, batch: Batch) -> None:
+        """One batch all the way. Raises what the sink raises."""
+        if batch.quarantined and self._on_quarantined is not None:
+            self._on_quarantined(batch.quarantined)
+        for stage in self._stages:
+            batch = stage.process(batch)
+        market = self._hear(batch.events)
+        if batch.events:
+            self._write(batch, market)
+        if market:
+            # After the write: while a slow reader keeps us waiting, the silence is not the feed's.
+            self.last_data = self._clock.monotonic()
+
+    def finish(self) -> list[Event]:
+        """What the stages have still to say; it is said, and returned for the output."""
+        if self.full:
+            return []
+        now = self._clock.now_ns()
+        last = [event for stage in self._stages for event in stage.finish(now)]
+        for event in last:
+            self._note(event)
+        return last
+
+    def _hear(self, events: list[Event]) -> int:
+        """Say the stream events, and count the market events."""
+        market = len(events)
+        if not MARKET_TYPES.issuperset(map(type, events)):
+            talk = [event for event in events if not isinstance(event, MarketEvent)]
+            market -= len(talk)
+            self._ledger.receive(market)
+            for event in talk:
+                self._note(event)
+        else:
+            self._ledger.receive(market)
+        return market
+
+    def _note(self, event: Event) -> None:
+        self._ledger.hear(event)
+        if isinstance(event, Notice) and event.code in REFUSALS:
+            self._limit.refused(event.symbols)
+        if not self._events_in_data:
+            self._talk.event(event)
+
+    def _write(self, batch: Batch, market: int) -> None:
+        left = market
+        try:
+            self._sink.write(batch)
+            left = 0
+        except Abandoned as given_up:
+            left = min(given_up.left, market)
+            self._ledger.unwritten += left
+            raise
+        finally:
+            self._ledger.written += market - left

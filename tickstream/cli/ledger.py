@@ -1,0 +1,102 @@
+"""The books of a run: what came, what was written, what was lost; and from them its summary and its verdict."""
+
+from __future__ import annotations
+
+from tickstream.cli.source import Source
+from tickstream.clock import Clock
+from tickstream.errors import ExitCode, Incomplete, NoData, SymbolRefused, TickstreamError
+from tickstream.events import Event, Gap, Notice, Summary
+from tickstream.pipeline.gaps import REFUSALS
+from tickstream.status import RunStatus
+
+
+class Ledger:
+    """Kept by the main thread. `status` is told what others read of it."""
+
+    def __init__(self, clock: Clock, source: Source, status: RunStatus) -> None:
+        self._clock = clock
+        self._source = source
+        self._status = status
+        self._started = status.started = clock.monotonic()
+        self.received = 0
+        """Market events that passed the stages."""
+        self.written = 0
+        self.unwritten = 0
+        """Given up while the reader of the output was not reading."""
+        self.discarded = 0
+        """Still under way when the end could wait no longer."""
+        self.gaps = 0
+        self.missed: int | None = 0
+        """Over all gaps; None once there was one of which it is not known."""
+        self.refused: dict[str, None] = {}
+        self.reader_gone = False
+        """The reader of the output has seen enough: nothing that is missing now was lost."""
+
+    @property
+    def dropped(self) -> int:
+        """Market events that came, and are not in the output."""
+        return self._source.dropped + self.discarded + self.unwritten
+
+    def receive(self, count: int) -> None:
+        """So many market events came."""
+        self.received += count
+        self._status.events = self.received
+
+    def hear(self, event: Event) -> None:
+        """Something happened to the stream."""
+        if isinstance(event, Gap):
+            self.gaps += 1
+            self.missed = None if self.missed is None or event.missed is None else self.missed + event.missed
+        elif isinstance(event, Notice) and event.code in REFUSALS:
+            self.refused.update(dict.fromkeys(event.symbols))
+        self._status.gaps = self.gaps
+        self._status.dropped = self.dropped
+        self._status.quarantined = sum(s.quarantined for s in self._status.sessions)
+
+    def verdict(self, code: ExitCode, *, strict: bool) -> ExitCode:
+        """The exit code of a run that no error ended.
+
+        Raises what makes it less than a success: NoData, and if `strict` SymbolRefused and Incomplete.
+        """
+        if code is not ExitCode.OK or self.reader_gone:
+            return code
+        if self.received == 0:
+            raise NoData(
+                "The run ended without a single event.", hint="A closed market? `tickstream doctor` checks the feed."
+            )
+        if strict and self.refused:
+            raise SymbolRefused(f"Refused: {', '.join(self.refused)} (--strict).", symbols=tuple(self.refused))
+        if strict and (self.gaps or self.dropped):
+            raise Incomplete(
+                f"Incomplete: {self.gaps} gaps, {self.dropped} events dropped (--strict).",
+                hint="The gap lines above, or gap events with --events, say what and when.",
+            )
+        return code
+
+    def summary(self, code: ExitCode, *, strict: bool) -> Summary:
+        """The account of the run so far, with the exit code that it is about to end with."""
+        try:
+            code = self.verdict(code, strict=strict)
+        except TickstreamError as error:
+            code = error.exit_code
+        sessions, meter, now_ns = self._status.sessions, self._status.credits, self._clock.now_ns()
+        return Summary(
+            provider=self._status.provider,
+            ts_recv=now_ns,
+            duration_s=round(self._clock.monotonic() - self._started, 3),
+            exit_code=int(code),
+            events=self.received + self._source.dropped + self.discarded,
+            written=self.written,
+            dropped=self.dropped,
+            quarantined=sum(s.quarantined for s in sessions),
+            unknown=sum(s.unknown for s in sessions),
+            unrequested=sum(s.unrequested for s in sessions),
+            gaps=self.gaps,
+            missed=self.missed,
+            reconnects=sum(max(0, s.epoch - 1) for s in sessions),
+            symbols=len(self._status.symbols),
+            refused=tuple(self.refused),
+            bytes=sum(s.bytes_before + s.bytes_received for s in sessions),
+            credits_used=None if meter is None else meter.used,
+            credits_remaining=None if meter is None else meter.remaining(now_ns),
+        )
