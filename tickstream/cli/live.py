@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tickstream import config, keys, markets, providers
 from tickstream.cli.environment import Environment
+from tickstream.cli.source import Stream, Wires
 from tickstream.credits import CreditMeter, preflight
 from tickstream.errors import ConfigError, UsageError
 from tickstream.keys import FoundKey, Secret
@@ -64,17 +65,27 @@ class FeedOptions:
 
 @dataclass(frozen=True)
 class LiveFeed:
-    """A feed that waits for `supervisor.start()`."""
+    """A feed that waits for `wires.start()`."""
 
     spec: ProviderSpec
     symbols: tuple[str, ...]
-    queue: BatchQueue
-    supervisor: Supervisor
+    wires: Wires
     skew: SkewStage
     gaps: GapStage
     status: RunStatus
     preface: tuple[str, ...]
     """Lines for stderr before the run: what it will cost, and whom it talks to."""
+
+    def stream(self) -> Stream:
+        """As an output takes it."""
+        return Stream(
+            self.wires,
+            (self.skew, self.gaps),
+            self.status,
+            self.spec.channels[0],
+            self.spec.data_silence_s,
+            self.preface,
+        )
 
 
 @contextlib.contextmanager
@@ -215,7 +226,7 @@ def _build(
         named = DEMO_PLAN if options.demo else own.plan and str(own.plan.value)
         plan = rates.plan(named) if named else None
         preface.append(preflight(len(symbols), plan, rates, options.duration_s))
-    return LiveFeed(spec, symbols, queue, supervisor, skew, gaps, status, tuple(preface))
+    return LiveFeed(spec, symbols, Wires(supervisor, queue), skew, gaps, status, tuple(preface))
 
 
 def _dialler(

@@ -131,6 +131,15 @@ Strict = Annotated[bool, typer.Option("--strict", help="Gaps and drops exit 15, 
 Drain = Annotated[
     str, typer.Option("--drain", metavar="TIME", help="How long to go on writing after the first signal.")
 ]
+MetricsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--metrics-file",
+        metavar="FILE.prom",
+        help="Keep a Prometheus textfile of the run up to date there.",
+        show_default=False,
+    ),
+]
 QuarantineFile = Annotated[
     Path | None,
     typer.Option("--quarantine", metavar="FILE", help="Append unusable messages to this file.", show_default=False),

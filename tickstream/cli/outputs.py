@@ -16,9 +16,8 @@ import msgspec
 from tickstream.cli.bounds import Bounds
 from tickstream.cli.environment import Environment
 from tickstream.cli.flow import Parts
-from tickstream.cli.live import LiveFeed
 from tickstream.cli.run import Run
-from tickstream.cli.source import Wires
+from tickstream.cli.source import Stream
 from tickstream.cli.talk import Talk
 from tickstream.errors import ExitCode, OutputError, UsageError
 from tickstream.events import Quarantined
@@ -33,7 +32,7 @@ QUARANTINE_MAX_BYTES = 10 * 2**20
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """What the command line says about outputs."""
+    """What the command line says about the output."""
 
     format: str = "auto"
     fields: tuple[str, ...] | None = None
@@ -41,63 +40,62 @@ class OutputOptions:
     tz: tzinfo | None = None
     events: bool = False
     csv_raw: bool = False
-    quarantine: Path | None = None
-    level: int = 0
-    log_format: str = "text"
 
 
-def stream(
+def show(
     env: Environment,
-    feed: LiveFeed,
+    stream: Stream,
     options: OutputOptions,
     bounds: Bounds,
+    talk: Talk,
     *,
     count: int | None = None,
     once: bool = False,
+    quarantine: Path | None = None,
 ) -> ExitCode:
-    """Run the feed into the output until it ends. Raises the TickstreamError that ended it."""
+    """Run the stream into an output on stdout until it ends. Raises the TickstreamError that ended it."""
     spec = load(_format(env, options.format))
     if options.events and not spec.carries_events:
         raise UsageError(
             f"--events does not go with -o {spec.name}, whose lines are market data only.",
             hint="Use -o jsonl --events, or read them from stderr: --log-format json.",
         )
-    talk = Talk(env, options.level, options.log_format)
     talk.log_to_stderr()
     runs: list[Run] = []
     output = Output(env.stdout, env.clock, lambda: bool(runs) and runs[0].give_up_writing())
-    limit = LimitStage(count, frozenset(feed.symbols) if once else None)
-    sink = spec.make(
-        SinkRequest(
-            output=output,
-            clock=env.clock,
-            status=feed.status,
-            display=Display(isatty=env.stdout_isatty, env=env.env, tz=options.tz, silence_s=feed.spec.data_silence_s),
-            fields=options.fields,
-            channel=feed.spec.channels[0],
-            time=cast(TimeFormat, options.time),
-            events=options.events,
-            csv_raw=options.csv_raw,
-        )
-    )
-    for line in feed.preface:
+    sink = spec.make(_request(env, output, stream, options))
+    limit = LimitStage(count, frozenset(stream.status.symbols) if once else None)
+    for line in stream.preface:
         talk.line(line)
     talk.muted = _shares_terminal(env, sink)
     chores = [(spec.refresh_s, sink.refresh)] if spec.refresh_s is not None else []
     with contextlib.ExitStack() as opened:
         opened.callback(output.close)
-        with_file = opened.enter_context(quarantine(options.quarantine, env)) if options.quarantine else None
         parts = Parts(
-            stages=(feed.skew, feed.gaps, limit),
+            stages=(*stream.stages, limit),
             limit=limit,
             sink=sink,
             outlet=output,
             talk=talk,
             events_in_data=options.events,
-            on_quarantined=with_file,
+            on_quarantined=opened.enter_context(quarantine_file(quarantine, env)) if quarantine else None,
         )
-        runs.append(Run(env.clock, Wires(feed.supervisor, feed.queue), parts, bounds, feed.status, *chores))
+        runs.append(Run(env.clock, stream.source, parts, bounds, stream.status, *chores))
         return runs[0].execute()
+
+
+def _request(env: Environment, output: Output, stream: Stream, options: OutputOptions) -> SinkRequest:
+    return SinkRequest(
+        output=output,
+        clock=env.clock,
+        status=stream.status,
+        display=Display(isatty=env.stdout_isatty, env=env.env, tz=options.tz, silence_s=stream.silence_s),
+        fields=options.fields,
+        channel=stream.channel,
+        time=cast(TimeFormat, options.time),
+        events=options.events,
+        csv_raw=options.csv_raw,
+    )
 
 
 def _format(env: Environment, wanted: str) -> str:
@@ -112,7 +110,7 @@ def _shares_terminal(env: Environment, sink: Sink) -> bool:
 
 
 @contextlib.contextmanager
-def quarantine(path: Path, env: Environment) -> Iterator[Callable[[list[Quarantined]], None]]:
+def quarantine_file(path: Path, env: Environment) -> Iterator[Callable[[list[Quarantined]], None]]:
     """What appends unusable messages to a file only its owner can read, 10 MiB at the most. Raises OutputError."""
     try:
         file: IO[bytes] = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")

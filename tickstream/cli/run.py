@@ -94,7 +94,7 @@ class Run:
         return code
 
     def _time_is_up(self, now: float) -> bool:
-        return self._bounds.duration_s is not None and now - self._started >= self._bounds.duration_s
+        return self._bounds.over(now - self._started, self._clock.now_ns())
 
     def _check_idle(self, now: float) -> None:
         idle = self._bounds.idle_timeout_s

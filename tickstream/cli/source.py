@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from tickstream.events import Batch
+from tickstream.pipeline.base import Stage
 from tickstream.session.queue import BatchQueue
 from tickstream.session.supervisor import Supervisor
+from tickstream.status import RunStatus
+from tickstream.subscriptions import Channel
 
 GOODBYE_S = 4.0
 """For the sessions to say goodbye: the closing handshake takes 3 s at most."""
@@ -88,3 +92,17 @@ class Wires:
     @property
     def paused(self) -> bool:
         return all(session.paused for session in self._supervisor.statuses)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A source with what belongs to it, ready for an output."""
+
+    source: Source
+    stages: tuple[Stage, ...]
+    status: RunStatus
+    channel: Channel
+    silence_s: float
+    """Without data for so long, in an open market, a symbol is stale."""
+    preface: tuple[str, ...] = ()
+    """Lines for stderr before the run."""

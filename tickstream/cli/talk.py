@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import msgspec
 
 from tickstream.cli.environment import Environment
-from tickstream.errors import TickstreamError
+from tickstream.errors import ExitCode, OutputError, TickstreamError
 from tickstream.events import Account, Event, Gap, MarketEvent, Notice, SessionEvent, Summary
 from tickstream.timestamps import Timestamp, rfc3339
 
@@ -33,9 +34,18 @@ class Talk:
         else:
             self._say(f"tickstream: {message}")
 
-    def error(self, error: TickstreamError) -> None:
-        """Say as JSON why the run ended, however quiet it was to be. (As text the command line's `main` says it.)"""
-        self._record("error", error.message, hint=error.hint, exit_code=int(error.exit_code))
+    def over(self, run: Callable[[], ExitCode]) -> ExitCode:
+        """What the run returns. Where all is said as JSON, the error that ends it is too, however quiet it was to be;
+        as text the command line's `main` says it."""
+        try:
+            return run()
+        except TickstreamError as error:
+            if not self._json:
+                raise
+            if isinstance(error, OutputError):
+                self._env.abandon_stdout()
+            self._record("error", error.message, hint=error.hint, exit_code=int(error.exit_code))
+            return error.exit_code
 
     def event(self, event: Event) -> None:
         """Say what happened to the stream."""
