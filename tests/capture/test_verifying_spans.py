@@ -74,6 +74,7 @@ def test_over_the_limit_the_oldest_are_settled_and_no_hole_is_told_twice(numbers
     told = [*spans.settled, *spans.breaks()]
     assert [one[:2] for one in told] == holes(seen)
     assert seen | late == set(numbers)
+    assert (spans.first, spans.last) == (min(seen), max(seen))
 
 
 def test_what_comes_after_its_surroundings_were_settled_is_late() -> None:
@@ -84,6 +85,7 @@ def test_what_comes_after_its_surroundings_were_settled_is_late() -> None:
     assert not spans.add_run(3, 3, 0, 0)
     assert spans.add(18, 0) is Arrival.DUPLICATE
     assert spans.add(19, 0) is Arrival.NEW
+    assert (spans.first, spans.first_mark) == (0, 0)
 
 
 def test_a_number_that_closes_a_hole_joins_both_sides() -> None:

@@ -17,7 +17,7 @@ from tickstream.timestamps import Timestamp
 
 
 class GapRecord(msgspec.Struct, frozen=True, gc=False, order=True):
-    """One symbol's part of a gap. `missed` is what the gap says of all its symbols together; None: not known."""
+    """One symbol's part of a gap. `missed` None: not known, or known of several symbols together only."""
 
     start: Timestamp
     end: Timestamp
@@ -34,12 +34,13 @@ class GapRecords:
 
     def add(self, gap: Gap) -> None:
         """Remember a gap for each of its symbols."""
+        missed = gap.missed if len(gap.symbols) == 1 or not gap.missed else None
         for symbol in gap.symbols:
             known = self._records.setdefault((gap.provider, symbol), {})
             key = (gap.start, gap.end, gap.reason)
             told = known.get(key)
-            if told is None or told.missed is None or len(gap.symbols) == 1:  # narrowed to a symbol says the most
-                known[key] = GapRecord(gap.start, gap.end, gap.reason, gap.missed)
+            if told is None or told.missed is None:  # told again, perhaps narrowed to the symbol
+                known[key] = GapRecord(gap.start, gap.end, gap.reason, missed)
                 self._sorted.pop((gap.provider, symbol), None)
 
     def of(self, provider: str, symbol: str) -> list[GapRecord]:

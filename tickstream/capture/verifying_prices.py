@@ -3,9 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 from tickstream import numbers
+from tickstream.events import Bar, BookSnapshot, Level, MarketEvent, Quote
 from tickstream.numbers import Number
+
+_bid = attrgetter("bid")
+_ask = attrgetter("ask")
+
+
+def crossed_events(events: Sequence[MarketEvent]) -> list[int]:
+    """The positions of crossed events among these of one type: bars and quotes by bid and ask, books by their best."""
+    if isinstance(events[0], Bar | Quote):
+        return crossed(list(map(_bid, events)), list(map(_ask, events)))
+    if isinstance(events[0], BookSnapshot):
+        books = [event for event in events if isinstance(event, BookSnapshot)]
+        return crossed([_best(book.bids) for book in books], [_best(book.asks) for book in books])
+    return []
+
+
+def _best(levels: tuple[Level, ...]) -> Number | None:
+    return levels[0][0] if levels else None
 
 
 def crossed(bids: Sequence[Number | None], asks: Sequence[Number | None]) -> list[int]:

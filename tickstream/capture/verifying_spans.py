@@ -44,7 +44,8 @@ class Spans:
         self._ends: list[int] = []
         self._lefts: list[int] = []
         self._rights: list[int] = []
-        self._settled = False
+        self._floor: tuple[int, int] | None = None
+        """The least number of all and its mark, once some are settled."""
         self.settled: list[Break] = []
         """Breaks that are final. Who takes them clears the list."""
         self.count = 0
@@ -52,7 +53,9 @@ class Spans:
 
     @property
     def first(self) -> int | None:
-        """The least number seen that is not settled."""
+        """The least number seen."""
+        if self._floor is not None:
+            return self._floor[0]
         return self._starts[0] if self._starts else None
 
     @property
@@ -63,7 +66,7 @@ class Spans:
     @property
     def first_mark(self) -> int:
         """Of `first`; there has to be one."""
-        return self._lefts[0]
+        return self._lefts[0] if self._floor is None else self._floor[1]
 
     @property
     def last_mark(self) -> int:
@@ -79,7 +82,7 @@ class Spans:
         at = bisect_right(self._starts, number) - 1
         if at >= 0 and number <= self._ends[at]:
             return Arrival.DUPLICATE
-        if at < 0 and self._settled:
+        if at < 0 and self._floor is not None:
             return Arrival.LATE
         self._insert(at, number, number, mark, mark)
         return Arrival.NEW
@@ -87,7 +90,7 @@ class Spans:
     def add_run(self, first: int, last: int, left: int, right: int) -> bool:
         """All of [first, last], when none of them was seen and none is settled; else False, and nothing done."""
         at = bisect_right(self._starts, last) - 1
-        if (at >= 0 and self._ends[at] >= first) or (at < 0 and self._settled):
+        if (at >= 0 and self._ends[at] >= first) or (at < 0 and self._floor is not None):
             return False
         self._insert(at, first, last, left, right)
         return True
@@ -121,6 +124,6 @@ class Spans:
 
     def _settle(self, spans: int) -> None:
         self.settled += self.breaks()[:spans]
+        self._floor = self._floor or (self._starts[0], self._lefts[0])
         for row in (self._starts, self._ends, self._lefts, self._rights):
             del row[:spans]
-        self._settled = True
