@@ -7,6 +7,7 @@ import io
 from dataclasses import dataclass
 from typing import Annotated
 
+import pytest
 import typer
 
 from tests.cli.command import run
@@ -76,7 +77,8 @@ def test_quiet_is_quieter_than_verbose_is_loud() -> None:
     assert not env.stderr.getvalue()  # type: ignore[attr-defined]
 
 
-def test_the_help_has_the_options_of_all_groups() -> None:
-    shown = run("watch", "--help").ok()
+def test_the_help_has_the_options_of_all_groups(capsys: pytest.CaptureFixture[str]) -> None:
+    run("watch", "--help")
+    shown = capsys.readouterr().out
     for option in ("--symbols-file", "--output", "--until", "--retry-for", "--log-format", "--count", "SYMBOL"):
         assert option in shown

@@ -102,6 +102,8 @@ class ProviderSpec(msgspec.Struct, frozen=True):
     credit_rates: CreditRates | None = None
     max_connections: int = 1
     bar_interval_s: int | None = None
+    bars_once: bool = False
+    """Each bar is sent once, complete: another one of the same symbol and start only repeats it."""
     binary_frames: bool = False
     ping_interval_s: float = 20.0
     data_silence_s: float = 150.0

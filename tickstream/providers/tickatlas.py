@@ -388,6 +388,7 @@ SPEC = ProviderSpec(
     credit_rates=CreditRates(plans=PLANS),
     max_connections=2,
     bar_interval_s=60,
+    bars_once=True,
     settings={"auth_field": ("key", "api_key")},
 )
 

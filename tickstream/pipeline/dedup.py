@@ -1,0 +1,150 @@
+"""Leave out what came before: only where the provider itself says what makes two events the same.
+
+Bars are the same by symbol and start, where the provider declares that it sends each once (`ProviderSpec.bars_once`);
+trades by symbol and `trade_id`. Everything else passes: two equal quotes are two quotes. Pure, and bounded: of each
+symbol the latest identities are remembered.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterable
+
+from tickstream.events import Bar, Batch, Event, MarketEvent, Trade
+from tickstream.timestamps import Timestamp
+
+KEPT = 4096
+"""How many identities of a symbol are remembered at the least: bars of three days, at a minute each."""
+
+_ONLY_BARS = {Bar}
+_PLAIN_NUMBER = re.compile(r"0|[1-9][0-9]{0,29}")
+"""Two texts of this form are equal when their numbers are."""
+
+
+class _Names:
+    """Identities that are text without an order: two generations, of which the older is forgotten."""
+
+    def __init__(self, kept: int) -> None:
+        self._kept = kept
+        self._young: set[str] = set()
+        self._old: set[str] = set()
+
+    def is_new(self, name: str) -> bool:
+        """True for the first time; remembers it."""
+        if name in self._young or name in self._old:
+            return False
+        self._young.add(name)
+        if len(self._young) >= self._kept:
+            self._young, self._old = set(), self._young
+        return True
+
+
+class DedupStage:
+    """Counts in `duplicates` what it leaves out. `seed` tells it what an earlier run has."""
+
+    def __init__(self, *, bars_once: bool, kept: int = KEPT) -> None:
+        self._bars_once = bars_once
+        self._kept = kept
+        self._bars: dict[str, list[int]] = {}
+        """Symbol -> starts of its bars, ascending."""
+        self._trades: dict[str, list[int]] = {}
+        """Symbol -> the `trade_id`s that are numbers, ascending."""
+        self._named: dict[str, _Names] = {}
+        """Symbol -> the others."""
+        self._added = 0
+        self.duplicates = 0
+
+    def seed(self, keys: Iterable[tuple[str, Timestamp | str]]) -> None:
+        """An earlier run has these: symbol, and the start of a bar or the id of a trade."""
+        for symbol, identity in keys:
+            if isinstance(identity, str):
+                self._is_new_trade(symbol, identity)
+            else:
+                _is_new(self._bars.setdefault(symbol, []), identity)
+        self._forget()
+
+    def process(self, batch: Batch) -> Batch:
+        """The batch without what came before; its messages go with their events."""
+        events = batch.events
+        again = self._bars_again(events) if set(map(type, events)) == _ONLY_BARS else self._again(events)
+        self._added += len(events)
+        if self._added > self._kept:
+            self._forget()
+        if again:
+            self._leave_out(batch, again)
+        return batch
+
+    def finish(self, now: Timestamp) -> list[Event]:  # noqa: ARG002 - a stage is told the time
+        """Nothing more to say."""
+        return []
+
+    def _bars_again(self, events: list[Event]) -> set[int]:
+        """Which of these bars came before, by position. Takes 0.12 us for each that is newer than all before it."""
+        again: set[int] = set()
+        if not self._bars_once:
+            return again
+        starts = self._bars
+        for position, event in enumerate(events):
+            start = event.ts_event  # type: ignore[attr-defined]  # they are bars; a cast would cost as much as the rest
+            if start is None:
+                continue
+            try:
+                known = starts[event.symbol]  # type: ignore[attr-defined]  # as above
+                if start > known[-1]:
+                    known.append(start)
+                    continue
+            except (KeyError, IndexError):
+                known = starts.setdefault(event.symbol, [])  # type: ignore[attr-defined]  # as above
+            if not _is_new(known, start):
+                again.add(position)
+        return again
+
+    def _again(self, events: list[Event]) -> set[int]:
+        """The same for events of any type."""
+        again: set[int] = set()
+        for position, event in enumerate(events):
+            if isinstance(event, Bar):
+                known = bool(self._bars_again([event]))
+            elif isinstance(event, Trade) and event.trade_id is not None:
+                known = not self._is_new_trade(event.symbol, event.trade_id)
+            else:
+                continue
+            if known:
+                again.add(position)
+        return again
+
+    def _is_new_trade(self, symbol: str, trade_id: str) -> bool:
+        if _PLAIN_NUMBER.fullmatch(trade_id):
+            return _is_new(self._trades.setdefault(symbol, []), int(trade_id))
+        names = self._named.get(symbol)
+        if names is None:
+            names = self._named[symbol] = _Names(self._kept)
+        return names.is_new(trade_id)
+
+    def _forget(self) -> None:
+        """Let go of the oldest."""
+        self._added = 0
+        for known in (*self._bars.values(), *self._trades.values()):
+            del known[: -self._kept]
+
+    def _leave_out(self, batch: Batch, again: set[int]) -> None:
+        self.duplicates += len(again)
+        market = [position for position, event in enumerate(batch.events) if isinstance(event, MarketEvent)]
+        if len(batch.payloads) == len(market):
+            batch.payloads = [p for at, p in zip(market, batch.payloads, strict=True) if at not in again]
+        elif len(again) == len(market):
+            batch.payloads = []
+        batch.events = [event for position, event in enumerate(batch.events) if position not in again]
+
+
+def _is_new(known: list[int], identity: int) -> bool:
+    """True for the first time; remembers it, in its place."""
+    if not known or identity > known[-1]:
+        known.append(identity)
+        return True
+    at = bisect_left(known, identity)
+    if known[at] == identity:
+        return False
+    known.insert(at, identity)
+    return True
