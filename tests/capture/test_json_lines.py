@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.sinks.making import bar, gap, notice, quote, session_event, trade
-from tickstream.capture.json_lines import JsonLines, Times
+from tickstream.capture.json_lines import JsonLines
 from tickstream.capture.lines import Stretch
+from tickstream.capture.values import Times
 from tickstream.events import EVENT_TYPES, Account, Bar, Event, Summary, Trade
 from tickstream.numbers import Number, text
 from tickstream.sinks.encoders import JsonEncoder, TimeFormat

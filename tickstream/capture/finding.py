@@ -52,12 +52,7 @@ def _found(path: Path) -> Found:
 
 def _in_folder(folder: Path) -> Iterator[Found]:
     for path in folder.rglob("*"):
-        if (
-            path.name not in _NOT_DATA
-            and not path.name.startswith(".")
-            and _format_suffix(path.name)
-            and path.is_file()
-        ):
+        if path.name not in _NOT_DATA and not path.name.startswith(".") and format_suffix(path.name) and path.is_file():
             yield _found(path)
 
 
@@ -69,7 +64,8 @@ def _bare(name: str) -> str:
     return name
 
 
-def _format_suffix(name: str) -> str:
+def format_suffix(name: str) -> str:
+    """What the name says of the format: `.jsonl`, `.csv`, `.parquet`, or nothing."""
     bare = _bare(name)
     return next((suffix for suffix in SUFFIXES if bare.endswith(suffix)), "")
 
@@ -78,7 +74,7 @@ def _order(found: Found) -> tuple[str, str, float]:
     """By folder and name; `x.jsonl` before `x-001.jsonl`, and what is still being written last."""
     assert found.path is not None
     bare = _bare(found.path.name)
-    match = _NUMBERED.fullmatch(bare.removesuffix(_format_suffix(found.path.name)))
+    match = _NUMBERED.fullmatch(bare.removesuffix(format_suffix(found.path.name)))
     assert match is not None
     number = float("inf") if found.part else float(match[2] or 0)
     return str(found.path.parent), match[1], number

@@ -18,36 +18,11 @@ from msgspec.structs import astuple
 from tickstream import numbers
 from tickstream.capture.chunks import QUOTED_BYTES, BadLine
 from tickstream.capture.lines import Stretch, numbered
+from tickstream.capture.values import UNDECODABLE, Times, check_numbers, may_be_number
 from tickstream.events import EVENT_TYPES, Event
 from tickstream.numbers import Number
 from tickstream.sinks.encoders import runs
-from tickstream.timestamps import Timestamp, from_epoch, parse_rfc3339
-
-_CACHE_SIZE = 4096
-NANOSECONDS_FROM = 10**17
-"""A count of microseconds is smaller until the year 5138, a count of nanoseconds larger since 1973."""
-
-_NUMBERS_BEGIN = frozenset(b"%c" % one for one in b"-0123456789")
-UNDECODABLE = (msgspec.MsgspecError, RecursionError, ValueError)
-
-
-class Times(dict[Any, Timestamp]):
-    """What stands in a file for a moment -> the moment: RFC 3339 text, or a count of microseconds or nanoseconds.
-
-    Raises ValueError for everything else.
-    """
-
-    def __missing__(self, written: Any) -> Timestamp:
-        if isinstance(written, str):
-            ts = parse_rfc3339(written)
-        elif type(written) is int:
-            ts = from_epoch(written, 1 if written >= NANOSECONDS_FROM else 1000)
-        else:
-            raise ValueError("a time is neither text nor a whole number")
-        if len(self) >= _CACHE_SIZE:
-            self.clear()
-        self[written] = ts
-        return ts
+from tickstream.timestamps import Timestamp
 
 
 class JsonLines:
@@ -76,6 +51,10 @@ class JsonLines:
             return events, []
         return self._line_by_line(stretch)
 
+    def finish(self) -> tuple[list[Event], list[BadLine]]:
+        """Nothing is held back."""
+        return [], []
+
     def _line_by_line(self, stretch: Stretch) -> tuple[list[Event], list[BadLine]]:
         events: list[Event] = []
         bad: list[BadLine] = []
@@ -96,13 +75,9 @@ class JsonLines:
 
 
 def _check_numbers(kind: type[Event], run: list[Any]) -> None:
-    """Any JSON value fits into a Raw. Raises ValueError unless each is a number, of any length."""
     values = _NUMBERS[kind]
-    if values is None or numbers.all_plain(values(run)):
-        return
-    for value in values(run):
-        if bytes(value)[:1] not in _NUMBERS_BEGIN:
-            raise ValueError(f"not a number: {bytes(value)[:40].decode(errors='replace')}")
+    if values is not None and not numbers.all_plain(values(run)):
+        check_numbers(values(run))
 
 
 # --- the structs that are decoded into ------------------------------------------------------------------------------
@@ -111,14 +86,10 @@ def _check_numbers(kind: type[Event], run: list[Any]) -> None:
 def _mirror(kind: type[Event]) -> type[msgspec.Struct]:
     """A struct with the fields of the event, where a number that may be absent is one whose default is None."""
     fields = [
-        (one.name, Number if _may_be_number(one.type) else one.type, _default(one))
+        (one.name, Number if may_be_number(one.type) else one.type, _default(one))
         for one in msgspec.structs.fields(kind)
     ]
     return msgspec.defstruct(kind.__name__, fields, tag_field="type", tag=kind.__struct_config__.tag, gc=False)
-
-
-def _may_be_number(hint: Any) -> bool:
-    return hint is Number or hint == Number | None
 
 
 def _default(one: msgspec.structs.FieldInfo) -> Any:
@@ -133,7 +104,7 @@ Values = Callable[[list[Any]], Iterable[Number]]
 def _numbers_of(kind: type[Event]) -> Values | None:
     """What gives the numbers of events of this type, those of book levels among them; None where there are none."""
     hints = {one.name: one.type for one in msgspec.structs.fields(kind)}
-    plain = [name for name, hint in hints.items() if _may_be_number(hint)]
+    plain = [name for name, hint in hints.items() if may_be_number(hint)]
     nested = [name for name, hint in hints.items() if name not in plain and "Raw" in str(hint)]
     if not plain and not nested:
         return None

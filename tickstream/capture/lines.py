@@ -25,8 +25,8 @@ def stretches(blocks: Iterable[bytes], size: int = CHUNK_BYTES, longest: int = L
     """Lines of about `size` bytes together, whatever the sizes of the blocks. Holds `size` + `longest` at the most."""
     pending: list[bytes] = []
     held, number, skipping = 0, 1, False
-    for whole in blocks:
-        block = whole
+    for piece in _pieces(blocks, size):
+        block = piece
         if skipping:
             end = block.find(b"\n") + 1
             if not end:
@@ -52,6 +52,14 @@ def stretches(blocks: Iterable[bytes], size: int = CHUNK_BYTES, longest: int = L
         yield Stretch(data[:end], number)
     if end < len(data):
         yield Stretch(data[end:], number + data.count(b"\n"), ended=False)
+
+
+def _pieces(blocks: Iterable[bytes], size: int) -> Iterator[bytes]:
+    for block in blocks:
+        if len(block) <= size:
+            yield block
+        else:
+            yield from (block[start : start + size] for start in range(0, len(block), size))
 
 
 def numbered(stretch: Stretch) -> Iterator[tuple[int, bytes]]:

@@ -6,27 +6,26 @@ What cannot be used is reported with file and line, and stops nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 import msgspec
 
 from tickstream.capture.chunks import CHUNK_BYTES, LONGEST_LINE, QUOTED_BYTES, BadLine, Chunk
+from tickstream.capture.compression import CODECS, Codec, Damaged
 from tickstream.capture.finding import Found, find
-from tickstream.capture.json_lines import JsonLines
+from tickstream.capture.foreign import ForeignColumns
+from tickstream.capture.formats import Format, LineDecoder, open_lines
 from tickstream.capture.lines import Stretch, count, stretches
-from tickstream.errors import InputError
-from tickstream.events import Event
+from tickstream.errors import InputError, UsageError
+from tickstream.sinks.encoders import TimeFormat
 
-__all__ = ["BadLine", "Chunk", "ReadOptions", "Source", "sources"]
+__all__ = ["BadLine", "Chunk", "ForeignColumns", "ReadOptions", "Source", "sources"]
 
-
-class LineDecoder(Protocol):
-    """What makes events of the lines of one file."""
-
-    def decode(self, stretch: Stretch) -> tuple[list[Event], list[BadLine]]:
-        """The events, and the lines that are none."""
-        ...
+_BOM = b"\xef\xbb\xbf"
+_MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_PARQUET = b"PAR1"
 
 
 class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +34,9 @@ class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
     stdin: BinaryIO | None = None
     """What `-` stands for."""
     provider: str | None = None
-    """Whose messages raw lines are, where nothing else says it."""
+    """Whose messages raw lines are; otherwise the path says it, as in `{provider}/raw/...`."""
+    foreign: ForeignColumns = ForeignColumns()
+    """What the columns of files are that tickstream did not write."""
 
 
 class Source:
@@ -48,16 +49,65 @@ class Source:
         """None for standard input."""
         self.part = found.part
         """It is still being written, or was when its run died."""
+        self.format: Format | None = None
+        """Known once reading has begun; None for an empty file."""
+        self.time: TimeFormat | None = None
+        """How its moments are written; None where that is none of our ways. Known once reading has begun."""
         self._options = options
 
     def __repr__(self) -> str:
         return f"Source({self.name})"
 
     def chunks(self) -> Iterator[Chunk]:
-        """The file from its beginning to its end. Raises InputError when it cannot be read."""
-        decoder: LineDecoder = JsonLines(self.name)
-        for stretch in stretches(self._blocks()):
-            yield self._chunk(decoder, stretch)
+        """The file from its beginning to its end; damage to it ends the file, not the program, and is reported.
+
+        Raises InputError when it cannot be read, UsageError when nothing says what it is, ConfigError when what it is
+        compressed with, or Parquet, is not installed.
+        """
+        try:
+            if self.path is None:
+                yield from self._read(self._options.stdin)
+            else:
+                with self.path.open("rb") as file:
+                    yield from self._read(file)
+        except OSError as error:
+            raise InputError(f"Cannot read {self.name}: {error.strerror or error}.") from error
+
+    def _read(self, file: BinaryIO | None) -> Iterator[Chunk]:
+        head = file.read(CHUNK_BYTES) if file is not None else b""
+        if file is None or not head:
+            return iter(())
+        if head.startswith(_PARQUET):
+            return self._rows(file)
+        return self._lines(
+            _Begun(head, file),
+            next((CODECS[of] for magic, of in _MAGIC.items() if head.startswith(magic)), CODECS["none"]),
+        )
+
+    def _lines(self, file: _Begun, codec: Codec) -> Iterator[Chunk]:
+        codec.require()
+        damage: list[Damaged] = []
+        all_of_them = stretches(_until_damaged(codec, file, damage))
+        first = next(all_of_them, None)
+        line = 1
+        torn = False
+        if first is not None:
+            first = first._replace(data=first.data.removeprefix(_BOM))
+            opened = open_lines(self.name, first, self._options.foreign, self._options.provider)
+            self.format, self.time = opened.format, opened.time
+            for stretch in chain((first,), all_of_them):
+                chunk = self._chunk(opened.decoder, stretch)
+                line, torn = stretch.first + chunk.lines, chunk.torn is not None
+                yield chunk
+            events, bad = opened.decoder.finish()
+            if events or bad:
+                yield Chunk(self.name, events, 0, 0, None, bad)
+        if damage:
+            what = BadLine(self.name, line, f"the file {damage[0]}")
+            if not damage[0].torn:
+                yield Chunk(self.name, [], 0, 0, None, [what])
+            elif not torn:
+                yield Chunk(self.name, [], 0, 0, what)
 
     def _chunk(self, decoder: LineDecoder, stretch: Stretch) -> Chunk:
         size = len(stretch.data)
@@ -69,20 +119,35 @@ class Source:
         torn = bad.pop() if bad and not stretch.ended else None
         return Chunk(self.name, events, count(stretch.data), size, torn, bad)
 
-    def _blocks(self) -> Iterator[bytes]:
-        try:
-            if self.path is None:
-                yield from _blocks_of(self._options.stdin)
-            else:
-                with self.path.open("rb") as file:
-                    yield from _blocks_of(file)
-        except OSError as error:
-            raise InputError(f"Cannot read {self.name}: {error.strerror or error}.") from error
+    def _rows(self, file: BinaryIO) -> Iterator[Chunk]:
+        if not file.seekable():
+            raise UsageError("Parquet cannot be read from a pipe: its end has to be read first.", hint="Name the file.")
+        from tickstream.capture import parquet
+
+        self.format = "parquet"
+        self.time = parquet.time_of(file)
+        return parquet.read(self.name, file)
 
 
-def _blocks_of(file: BinaryIO | None) -> Iterator[bytes]:
-    while file is not None and (block := file.read(CHUNK_BYTES)):
-        yield block
+class _Begun:
+    """A file of which the beginning has been read."""
+
+    def __init__(self, head: bytes, file: BinaryIO) -> None:
+        self._head = head
+        self._file = file
+
+    def read(self, size: int, /) -> bytes:
+        if not self._head:
+            return self._file.read(size)
+        data, self._head = self._head[:size], self._head[size:]
+        return data
+
+
+def _until_damaged(codec: Codec, file: _Begun, damage: list[Damaged]) -> Iterator[bytes]:
+    try:
+        yield from codec.blocks(file)
+    except Damaged as found:
+        damage.append(found)
 
 
 def sources(paths: Iterable[Path | str], options: ReadOptions | None = None) -> list[Source]:

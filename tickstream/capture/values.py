@@ -1,0 +1,54 @@
+"""What stands in a file for a moment or a number. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from tickstream.numbers import Number
+from tickstream.timestamps import Timestamp, from_epoch, parse_rfc3339
+
+NANOSECONDS_FROM = 10**17
+"""A count of microseconds is smaller until the year 5138, a count of nanoseconds larger since 1973."""
+
+UNDECODABLE = (msgspec.MsgspecError, RecursionError, ValueError)
+"""What decoding may raise on the bytes of a file: never anything else."""
+
+_CACHE_SIZE = 4096
+_NUMBERS_BEGIN = frozenset(b"%c" % one for one in b"-0123456789")
+
+
+class Times(dict[Any, Timestamp]):
+    """What stands in a file for a moment -> the moment: RFC 3339 text, or a count of microseconds or nanoseconds.
+
+    Raises ValueError for everything else.
+    """
+
+    def __missing__(self, written: Any) -> Timestamp:
+        ts = self.parse(written)
+        if len(self) >= _CACHE_SIZE:
+            self.clear()
+        self[written] = ts
+        return ts
+
+    def parse(self, written: Any) -> Timestamp:
+        """The moment. Raises ValueError."""
+        if isinstance(written, str):
+            return parse_rfc3339(written)
+        if type(written) is not int:
+            raise ValueError("a time is neither text nor a whole number")
+        return from_epoch(written, 1 if written >= NANOSECONDS_FROM else 1000)
+
+
+def check_numbers(values: Iterable[Number]) -> None:
+    """Any JSON value fits into a Raw. Raises ValueError unless each of these is a number, of any length."""
+    for value in values:
+        if bytes(value)[:1] not in _NUMBERS_BEGIN:
+            raise ValueError(f"not a number: {bytes(value)[:40].decode(errors='replace')}")
+
+
+def may_be_number(hint: Any) -> bool:
+    """True for the type of a field that holds a number, or nothing."""
+    return hint is Number or hint == Number | None
