@@ -68,16 +68,16 @@ def test_planned_holes_duplicates_and_swaps_are_found_exactly(
 
 
 @settings(max_examples=50, deadline=None)
-@given(planned("EURUSD"), st.lists(st.integers(0, 150), max_size=12), st.randoms(use_true_random=False))
+@given(planned("EURUSD"), st.lists(st.integers(0, 150), max_size=12), st.permutations(range(7)))
 def test_holes_and_duplicates_do_not_depend_on_the_order_of_the_files(
-    plan: Planned, cuts: list[int], random: object
+    plan: Planned, cuts: list[int], order: list[int]
 ) -> None:
     files = in_files(plan.events, cuts)
-    random.shuffle(files)  # type: ignore[attr-defined]  # a random.Random
-    report = verified(files, {"EURUSD": reach_of(plan)})["EURUSD"]
+    shuffled = [files[at] for at in order if at < len(files)]
+    report = verified(shuffled, {"EURUSD": reach_of(plan)})["EURUSD"]
     assert [(hole.start, hole.end) for hole in report.holes] == [(start, end) for start, end, _ in plan.holes]
     assert (report.missing, report.duplicates) == (plan.missing, plan.duplicates)
-    assert report.out_of_order <= plan.swaps
+    assert report.out_of_order <= plan.swaps + plan.duplicates  # which of two equal ones is the copy, files do not say
 
 
 def test_series_are_told_apart_by_provider_symbol_type_and_interval() -> None:
@@ -121,9 +121,9 @@ def test_a_silent_symbol_of_another_type_is_listed_without_a_debt() -> None:
     verifier = Verifier(Rules(market_of=hours))
     verifier.begin_file("x")
     verifier.take([trade("BTC-USD", "1")])
-    silent = verifier.series({("coinbase", "ETH-USD"): None})[1]
+    silent = verifier.series({("coinbase", "ETH-USD"): Reach()})[1]
     assert (silent.symbol, silent.type, silent.events, silent.complete) == ("ETH-USD", "trade", 0, True)
-    alone = Verifier(Rules(market_of=hours)).series({("coinbase", "ETH-USD"): None})
+    alone = Verifier(Rules(market_of=hours)).series({("coinbase", "ETH-USD"): Reach()})
     assert [(one.symbol, one.type) for one in alone] == [("ETH-USD", "")]
 
 

@@ -11,47 +11,22 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 from operator import attrgetter
 
-import msgspec
-
+from tickstream.capture.manifest import Tally
 from tickstream.capture.verifying_bars import BarSeries
 from tickstream.capture.verifying_gaps import GapRecords
 from tickstream.capture.verifying_numbered import NumberedSeries
 from tickstream.capture.verifying_report import SeriesReport
 from tickstream.capture.verifying_series import Key, Reach, Rules, Series
 from tickstream.events import Bar, Event, Gap, MarketEvent
-from tickstream.timestamps import Timestamp
 
-__all__ = ["Expected", "FileTally", "Key", "Reach", "Rules", "Verifier"]
+__all__ = ["Expected", "Key", "Reach", "Rules", "Verifier"]
 
-Expected = Mapping[tuple[str, str], Reach | None]
-"""(provider, symbol) -> where it was asked for; None: asked for, and nobody knows from when to when."""
+Expected = Mapping[tuple[str, str], Reach]
+"""(provider, symbol) -> where it was asked for."""
 
 _bar_key = attrgetter("provider", "symbol", "interval")
 _key = attrgetter("provider", "symbol")
 _time = attrgetter("ts_event")
-
-
-class FileTally(msgspec.Struct):
-    """What one file holds, for comparing with what the manifest says of it."""
-
-    events: int = 0
-    """Market events."""
-    gaps: int = 0
-    first: Timestamp | None = None
-    last: Timestamp | None = None
-    symbols: dict[str, dict[str, int]] = {}
-    """Symbol -> type -> events."""
-
-    def count(self, key: Key, events: list[MarketEvent]) -> None:
-        """Events of one series."""
-        self.events += len(events)
-        types = self.symbols.setdefault(key.symbol, {})
-        types[key.type] = types.get(key.type, 0) + len(events)
-        times = [time for time in map(_time, events) if time is not None]
-        if times:
-            low, high = min(times), max(times)
-            self.first = low if self.first is None else min(self.first, low)
-            self.last = high if self.last is None else max(self.last, high)
 
 
 class Verifier:
@@ -60,7 +35,7 @@ class Verifier:
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
         self.gaps = GapRecords()
-        self.tally = FileTally()
+        self.tally = Tally()
         """Of the file at hand."""
         self._file = ""
         self._series: dict[Key, Series] = {}
@@ -69,10 +44,10 @@ class Verifier:
         """A gap that is told elsewhere; before the events, so that it can explain their holes."""
         self.gaps.add(gap)
 
-    def begin_file(self, name: str) -> FileTally:
+    def begin_file(self, name: str) -> Tally:
         """What comes next is from this file. Returns the tally that it will be counted in."""
         self._file = name
-        self.tally = FileTally()
+        self.tally = Tally()
         for series in self._series.values():
             series.begin_file(name)
         return self.tally
@@ -84,8 +59,9 @@ class Verifier:
                 self._take_market(kind, list(run))  # type: ignore[arg-type]  # that is what groupby says
             elif kind is Gap:
                 for gap in run:
-                    self.tally.gaps += 1
-                    self.gaps.add(gap)  # type: ignore[arg-type]  # as above
+                    assert isinstance(gap, Gap)
+                    self.tally.count_gap(gap.missed)
+                    self.gaps.add(gap)
 
     def series(self, expected: Expected | None = None) -> list[SeriesReport]:
         """The account of every series, and of every symbol that was asked for and has none."""
@@ -125,5 +101,6 @@ class Verifier:
             kind = BarSeries if name == "bar" else NumberedSeries
             series = self._series[key] = kind(key, self.rules, self.gaps)
             series.begin_file(self._file)
-        self.tally.count(key, events)
+        times = [time for time in map(_time, events) if time is not None]
+        self.tally.count(key.symbol, name, len(events), min(times, default=None), max(times, default=None))
         series.take(events)

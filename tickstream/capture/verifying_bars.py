@@ -17,7 +17,7 @@ from tickstream.timestamps import Timestamp
 _INTERVAL = re.compile(r"([1-9][0-9]{0,3})([smhdw])")
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 LIVE_WITHIN_NS = 10 * NS_PER_MINUTE
-"""Between the close of a bar and its reception, in a live capture: clocks may be off. Simulations at speed are further."""
+"""Between the close of a bar and its reception in a live capture, clocks being off. Simulations are further."""
 _time = attrgetter("ts_event")
 _closed = attrgetter("closed")
 
@@ -91,8 +91,8 @@ class BarSeries(Series):
 
     def _bounds(self, reach: Reach | None) -> tuple[int | None, int | None]:
         """The first bar owed, and the first that is not any more; None: what is there tells."""
-        low = None if reach is None else reach.first // self._step + 1
-        high = None if reach is None else reach.last // self._step
+        low = None if reach is None or reach.first is None else reach.first // self._step + 1
+        high = None if reach is None or reach.last is None else reach.last // self._step
         start, end = self.rules.start, self.rules.end
         return (low if start is None else -(-start // self._step), high if end is None else -(-end // self._step))
 

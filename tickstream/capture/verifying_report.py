@@ -90,3 +90,104 @@ class SeriesReport(msgspec.Struct, frozen=True, kw_only=True):
         """
         disorder = self.out_of_order if self.counted_by else 0
         return not (self.missing or self.uncertain or self.duplicates or disorder or self.untimed)
+
+
+FileState = Literal["listed", "unlisted", "unfinished", "being written", "missing"]
+
+
+class FileReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One file. `problems` is what the manifest says and the file does not, or the other way round."""
+
+    file: str
+    state: FileState
+    bytes: int = 0
+    """On the disk."""
+    lines: int = 0
+    events: int = 0
+    torn: str | None = None
+    """What is known of the record that its end cuts off."""
+    bad: int = 0
+    bad_lines: tuple[str, ...] = ()
+    """The first of them, with line and reason."""
+    problems: tuple[str, ...] = ()
+    unreadable: str | None = None
+    """Why it could not be read to its end."""
+
+    @property
+    def whole(self) -> bool:
+        """Nothing is wrong with it. A file that is being written may end anywhere."""
+        torn = self.torn is not None and self.state != "being written"
+        return not (torn or self.bad or self.problems or self.unreadable or self.state == "missing")
+
+
+class RunReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of `capture`, by the manifest. `ended` None: it was killed, or has not ended yet."""
+
+    run: str
+    provider: str
+    symbols: tuple[str, ...]
+    started: Timestamp
+    ended: Timestamp | None = None
+    exit_code: int | None = None
+    dropped: int = 0
+    quarantined: int = 0
+    refused: tuple[str, ...] = ()
+
+
+class GapReport(msgspec.Struct, frozen=True, kw_only=True, rename={"start": "from", "end": "to"}):
+    """One symbol's part of a gap record; receive times. `missed` None: not known, or not for this symbol alone."""
+
+    provider: str
+    symbol: str
+    reason: GapReason
+    start: Timestamp
+    end: Timestamp
+    missed: int | None = None
+
+
+class ReadReport(msgspec.Struct, frozen=True, kw_only=True):
+    """How much was read, and how fast. `bytes` are those on the disk."""
+
+    files: int
+    bytes: int
+    events: int
+    seconds: float
+
+    @property
+    def megabytes_per_s(self) -> float:
+        """A megabyte is a million bytes."""
+        return self.bytes / 1e6 / self.seconds if self.seconds else 0.0
+
+    @property
+    def events_per_s(self) -> float:
+        """Market events and gaps."""
+        return self.events / self.seconds if self.seconds else 0.0
+
+
+class Verdict(StrEnum):
+    """Of the whole."""
+
+    COMPLETE = "complete"
+    INCOMPLETE = "incomplete"
+    UNREADABLE = "unreadable"
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a verification found."""
+
+    series: tuple[SeriesReport, ...]
+    files: tuple[FileReport, ...]
+    runs: tuple[RunReport, ...] = ()
+    gaps: tuple[GapReport, ...] = ()
+    more_gaps: int = 0
+    read: ReadReport
+
+    @property
+    def verdict(self) -> Verdict:
+        """UNREADABLE when a file could not be read: what is in it, nobody knows."""
+        if any(one.unreadable for one in self.files):
+            return Verdict.UNREADABLE
+        dropped = any(one.dropped for one in self.runs)
+        if dropped or not all(one.whole for one in self.files) or not all(one.complete for one in self.series):
+            return Verdict.INCOMPLETE
+        return Verdict.COMPLETE

@@ -44,13 +44,13 @@ class Key(NamedTuple):
 
 
 class Reach(NamedTuple):
-    """A stretch of market time, ns, in which a series was asked for.
+    """From the first to the last event that it has to have had, market time in ns. None: what is there tells.
 
-    The bars at its two ends are not owed: a run may begin and end amid a round of pushes.
+    The bars at these two ends are not owed: a run may begin and end amid a round of pushes.
     """
 
-    first: int
-    last: int
+    first: int | None = None
+    last: int | None = None
 
 
 class Series(ABC):
