@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tickstream import providers, sinks
+from tickstream import providers, simulator, sinks
 from tickstream.cli.app import COMMANDS
+from tickstream.simulator.counterpart import Counterpart
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "tickstream"
@@ -343,7 +344,8 @@ def _modules_of(folder: str) -> set[str]:
 @pytest.mark.parametrize("name", providers.names())
 def test_every_provider_has_its_tests_and_its_simulator(name: str) -> None:
     assert (TESTS / "providers" / f"test_{name}.py").is_file()
-    assert name in _modules_of("simulator"), "a simulator of the same name, so that it can be tried without a key"
+    assert name in simulator.names(), "a counterpart of the same name, so that it can be tried without a key"
+    assert issubclass(simulator.load(name), Counterpart)
     assert (TESTS / "simulator" / f"test_{name}.py").is_file()
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
@@ -168,7 +169,7 @@ def test_a_folder_without_files_is_refused(tmp_path: Path) -> None:
         (["--close-code", "5"], "no close code"),
         (["--plan", "gold"], "gold"),
         (["--at-end", "cry"], "cry"),
-        (["kraken"], "kraken"),
+        (["tickatals"], "There is no simulator of 'tickatals'.\nDid you mean tickatlas?"),
     ],
 )
 def test_wrong_usage_is_said_in_a_line_or_two(options: list[str], says: str) -> None:
@@ -190,7 +191,19 @@ def test_a_run_in_this_process_ends_in_time_with_the_url_as_its_output(options: 
     assert result.ok().startswith("ws://127.0.0.1:")
 
 
-def test_the_names_of_faults_are_completed(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tickstream.cli.simulate import _complete_faults
+def test_providers_and_what_each_has_are_completed() -> None:
+    from tickstream.cli.simulate import simulate
 
-    assert _complete_faults("http-4") == ["http-400", "http-401", "http-403", "http-404", "http-429"]
+    app = typer.Typer()
+    app.command()(simulate)
+    command = typer.main.get_command(app)
+
+    def offers(option: str, incomplete: str, *words: str) -> list[str]:
+        ctx = command.make_context("simulate", list(words), resilient_parsing=True)
+        (param,) = (one for one in command.params if option in (one.name, *one.opts))
+        return [item.value for item in param.shell_complete(ctx, incomplete)]
+
+    assert offers("--fault", "http-4") == ["http-400", "http-401", "http-403", "http-404", "http-429"]
+    assert offers("--fault", "http-4", "nonsense") == offers("--fault", "http-4", "tickatlas")
+    assert offers("--plan", "p") == ["payg", "pro"]
+    assert offers("provider", "tick") == ["tickatlas"]

@@ -15,6 +15,7 @@ from tests.end_to_end.watching import Result, Server, assert_exit, event_of, of_
 from tickstream.errors import ExitCode
 from tickstream.events import Bar, wire_fields
 from tickstream.simulator.bad_bytes import BAD_BYTES
+from tickstream.simulator.tickatlas import TickAtlasConversation
 from tickstream.timestamps import parse_rfc3339, rfc3339
 
 KINDS = {"account", "session", "gap", "notice", "summary", "bar"}
@@ -144,7 +145,9 @@ def test_bad_messages_are_kept_in_a_file_for_the_owner_only(tmp_path: Path) -> N
     assert len(records) == int(result.summary["quarantined"])
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     kept = [base64.b64decode(record["payload_base64"]) for record in records]
-    frames = b"".join(item.data for fault in faults for item in BAD_BYTES[fault]("EURUSD"))  # type: ignore[union-attr]
+    frames = b"".join(
+        item.data for fault in faults for item in BAD_BYTES[fault](TickAtlasConversation.sample, "EURUSD")
+    )  # type: ignore[union-attr]
     assert kept
     assert all(payload in frames for payload in kept)
     assert all(record["reason"] for record in records)

@@ -19,10 +19,11 @@ from tickstream.events import Batch
 from tickstream.keys import Secret
 from tickstream.providers.base import Feed
 from tickstream.providers.tickatlas import SPEC
-from tickstream.simulator.accounts import PLANS, Accounts
+from tickstream.simulator.accounts import Accounts
 from tickstream.simulator.market import MINUTE_NS
+from tickstream.simulator.outgoing import Delivery, Message, Round
 from tickstream.simulator.random_market import RandomMarket
-from tickstream.simulator.tickatlas import Conversation, Delivery, Message, Round, Rules, push, quote
+from tickstream.simulator.tickatlas import PLANS, Rules, TickAtlasConversation, push, quote
 from tickstream.sinks import load
 from tickstream.sinks.base import Display, SinkRequest
 from tickstream.sinks.headlines import Now
@@ -49,7 +50,7 @@ class Demo:
         self.clock = FakeClock()
         self._market = RandomMarket()
         rules = Rules(Accounts(PLANS["pro"], quota=PLANS["pro"].daily_quota), 50, self._market.knows)
-        self._server = Conversation(rules, self.clock.monotonic())
+        self._server = TickAtlasConversation(rules, self.clock.monotonic())
         self._protocol = SPEC.protocol(Feed(SPEC.url, Subscription(DEMO_SYMBOLS), Secret(DEMO_KEY)))
         self._meter = CreditMeter()
         self._session = SessionStatus(SPEC.name, 1, DEMO_SYMBOLS, ping_ms=0.2)
@@ -68,7 +69,7 @@ class Demo:
     def minute(self) -> None:
         """One push of each symbol, a second after the last."""
         self.clock.advance(60 / DEMO_SPEED)
-        candles, self._at_ns = self._market.candles(self._at_ns, self._at_ns + MINUTE_NS, DEMO_SYMBOLS, 100)
+        candles, self._at_ns = self._market.items(self._at_ns, self._at_ns + MINUTE_NS, DEMO_SYMBOLS, 100)
         self._server.deliver(Round([push(candle) for candle in candles]), self.clock.monotonic())
         self._talk()
         self._meter.charge(len(candles), self.clock.now_ns())
@@ -91,7 +92,7 @@ class Demo:
         payloads: list[bytes] = []
         for sent in self._server.take_outgoing():
             if isinstance(sent, Delivery):
-                payloads += [quote(one.candle) for one in sent.pushes]
+                payloads += [quote(one.item) for one in sent.pushes]
             elif isinstance(sent, Message):
                 payloads.append(sent.payload)
         now_ns = self.clock.now_ns()

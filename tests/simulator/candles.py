@@ -7,10 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tickstream.session.frames import FrameReader
-from tickstream.simulator.accounts import PLANS, Accounts
+from tickstream.simulator.accounts import Accounts
+from tickstream.simulator.conversation import Conversation
 from tickstream.simulator.market import DAY_NS, MINUTE_NS, Candle
 from tickstream.simulator.outbox import Outbox
-from tickstream.simulator.tickatlas import Conversation, Outgoing, Round, Rules, push
+from tickstream.simulator.outgoing import Outgoing, Round
+from tickstream.simulator.tickatlas import PLANS, Rules, TickAtlasConversation, push
 
 M1 = Path(__file__).resolve().parent.parent / "data" / "m1"
 """120 real minutes of EURUSD (from 14:54) and of XAUUSD (from 14:30)."""
@@ -89,7 +91,7 @@ def wire(items: list[Outgoing]) -> bytes:
 
 def live(the_rules: Rules, *symbols: str, key: str = "k", conversation: Conversation | None = None) -> Conversation:
     """A conversation that is authenticated and subscribed."""
-    talk = conversation or Conversation(the_rules, 0.0)
+    talk = conversation or TickAtlasConversation(the_rules, 0.0)
     say(talk, action="auth", key=key)
     say(talk, action="subscribe", symbols=list(symbols))
     return talk

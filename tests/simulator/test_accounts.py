@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tickstream.simulator.accounts import PLANS, Account, Accounts
+from tickstream.simulator.accounts import Account, Accounts
+from tickstream.simulator.tickatlas import PLANS
 
 STARTER = PLANS["starter"]
 

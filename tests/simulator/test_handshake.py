@@ -38,6 +38,15 @@ def test_a_good_request_gives_its_key() -> None:
     )
 
 
+def test_several_paths_are_served_and_all_below_a_folder() -> None:
+    served = ("/ws", "/ws/*", "/stream")
+    found = parse_request(request("GET /ws/btcusdt@trade?timeUnit=MICROSECOND HTTP/1.1", X_Key="secret"), *served)
+    assert (found.path, found.query, found.headers["x-key"]) == ("/ws/btcusdt@trade", "timeUnit=MICROSECOND", "secret")
+    assert parse_request(request("GET /stream HTTP/1.1"), *served).query == ""
+    with pytest.raises(Refusal, match="the stream is at /ws"):
+        parse_request(request("GET /wsx HTTP/1.1"), *served)
+
+
 @pytest.mark.parametrize(
     ("head", "answer"),
     [

@@ -45,7 +45,7 @@ def test_records_are_kept_in_memory_when_asked_for() -> None:
         one.record(1, [push(candle())])
         one.close()
     (sent,) = journal.sent
-    assert (sent.symbol, sent.market_ns, sent.close) == ("EURUSD", NOON_NS, "1.10005")
+    assert (sent.symbol, sent.market_ns, sent.item.close) == ("EURUSD", NOON_NS, "1.10005")
     assert forgetful.sent == []
 
 

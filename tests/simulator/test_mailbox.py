@@ -7,7 +7,7 @@ import threading
 
 from tests.simulator.candles import round_of
 from tickstream.simulator.mailbox import Mailbox
-from tickstream.simulator.tickatlas import Ending
+from tickstream.simulator.outgoing import Ending
 
 
 def rings(mailbox: Mailbox) -> bool:

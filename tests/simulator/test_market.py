@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def everything(replay: M1Replay, symbols: tuple[str, ...] = BOTH, limit: int = 1
     found: list[Candle] = []
     position: int | None = replay.first_ns
     while (position := replay.next_open(position)) is not None:
-        candles, position = replay.candles(position, position + 7 * DAY_NS, symbols, limit)
+        candles, position = replay.items(position, position + 7 * DAY_NS, symbols, limit)
         found += candles
     return found
 
@@ -73,7 +74,7 @@ def test_a_loop_begins_anew_on_a_later_day_at_the_same_time() -> None:
     while len(found) < 2 * len(once):
         opens = replay.next_open(position)
         assert opens is not None
-        candles, position = replay.candles(opens, opens + 9 * DAY_NS, BOTH, 50)
+        candles, position = replay.items(opens, opens + 9 * DAY_NS, BOTH, 50)
         found += candles
     assert found[: len(once)] == once
     assert found[len(once) : 2 * len(once)] == [one.at(one.open_ns + DAY_NS) for one in once]
@@ -147,7 +148,7 @@ def test_blank_lines_a_byte_order_mark_and_spaces_do_no_harm(tmp_path: Path) -> 
         "\ufeffTime, Open,High,Low,Close,Volume\n\n 2026-06-24 14:54:00 ,1,2 ,1, 1.5,7\n"
     )
     replay = M1Replay(tmp_path, spread_points=2)
-    (one,), after = replay.candles(replay.first_ns, replay.first_ns + MINUTE_NS, ("EURUSD",), 10)
+    (one,), after = replay.items(replay.first_ns, replay.first_ns + MINUTE_NS, ("EURUSD",), 10)
     assert (one.open, one.high, one.low, one.close, one.ask, one.volume) == ("1", "2", "1", "1.5", "1.7", "7")
     assert after == replay.first_ns + MINUTE_NS
 
@@ -162,6 +163,11 @@ def test_a_file_name_that_is_no_symbol_is_refused(tmp_path: Path) -> None:
     (tmp_path / "eur-usd.csv").write_text(HEAD + LINE)
     with pytest.raises(ConfigError, match="to be a symbol"):
         M1Replay(tmp_path)
+
+
+def test_a_file_name_may_stand_for_a_symbol_that_no_file_can_have(tmp_path: Path) -> None:
+    (tmp_path / "BTC%2FUSD.csv").write_text(HEAD + LINE)
+    assert M1Replay(tmp_path, form=re.compile(r"[A-Z]+/[A-Z]+")).knows("BTC/USD")
 
 
 def test_a_folder_that_is_missing_or_has_no_files_is_refused(tmp_path: Path) -> None:

@@ -11,23 +11,31 @@ from tests.simulator.candles import heard, payloads, round_of, rules, say, wire
 from tickstream.session.frames import FrameReader
 from tickstream.simulator.bad_bytes import BAD_BYTES, DEPTH, DIGITS, GIB, PINGS, payload_of
 from tickstream.simulator.faults import FAULTS, parse_fault
-from tickstream.simulator.misbehaviour import BURST_MINUTES, REFUSALS, FaultyConversation
+from tickstream.simulator.misbehaviour import BURST_STEPS, Misbehaving, misbehaving
 from tickstream.simulator.outbox import Outbox
-from tickstream.simulator.tickatlas import Delivery, Ending, Flood, Outgoing, Rules, push, quote
+from tickstream.simulator.outgoing import Delivery, Ending, Flood, Outgoing
+from tickstream.simulator.tickatlas import Rules, TickAtlasConversation, push, quote
+
+SAMPLE = TickAtlasConversation.sample
+FaultyConversation = misbehaving(TickAtlasConversation)
+REFUSALS = {
+    "auth-timeout": "auth_timeout", "invalid-key": "invalid_key", "connection-limit": "connection_limit",
+    "forbidden": "forbidden",
+}  # fmt: skip
 
 
-def faulty(*faults: str, the_rules: Rules | None = None) -> FaultyConversation:
+def faulty(*faults: str, the_rules: Rules | None = None) -> Misbehaving:
     return FaultyConversation(the_rules or rules(), 0.0, [parse_fault(text) for text in faults], skip=lambda _: None)
 
 
-def subscribed(*faults: str, symbols: tuple[str, ...] = ("EURUSD", "XAUUSD")) -> FaultyConversation:
+def subscribed(*faults: str, symbols: tuple[str, ...] = ("EURUSD", "XAUUSD")) -> Misbehaving:
     talk = faulty(*faults)
     say(talk, action="auth", key="k")
     say(talk, action="subscribe", symbols=list(symbols))
     return talk
 
 
-def after(talk: FaultyConversation, minutes: int) -> list[Outgoing]:
+def after(talk: Misbehaving, minutes: int) -> list[Outgoing]:
     """What is to be sent after so many minutes of quotes of two symbols."""
     for minute in range(minutes):
         talk.deliver(round_of("EURUSD", "XAUUSD", minute=minute), 0.0)
@@ -240,7 +248,7 @@ def test_a_bad_message_after_every_push() -> None:
 def test_a_bad_frame_breaks_the_protocol(name: str, violation: int) -> None:
     reader = FrameReader()
     outbox = Outbox()
-    for item in BAD_BYTES[name]("EURUSD"):
+    for item in BAD_BYTES[name](SAMPLE, "EURUSD"):
         outbox.put(item)
     for _ in range(1_000):
         head = bytes(outbox.head())
@@ -254,29 +262,29 @@ def test_a_bad_frame_breaks_the_protocol(name: str, violation: int) -> None:
 
 @pytest.mark.parametrize(("name", "reason"), [("bad-utf8", "not UTF-8"), ("binary", "binary message")])
 def test_a_message_that_is_no_text_is_bad(name: str, reason: str) -> None:
-    batch = FrameReader().feed(wire(BAD_BYTES[name]("EURUSD")))
+    batch = FrameReader().feed(wire(BAD_BYTES[name](SAMPLE, "EURUSD")))
     assert [why for _, why in batch.bad] == [reason]
     assert batch.error is None
 
 
 @pytest.mark.parametrize("name", ["empty", "bad-json", "deep"])
 def test_a_message_that_is_no_json(name: str) -> None:
-    (payload,) = payloads(BAD_BYTES[name]("EURUSD"))
+    (payload,) = payloads(BAD_BYTES[name](SAMPLE, "EURUSD"))
     with pytest.raises((ValueError, RecursionError)):
         json.loads(payload)
 
 
 def test_a_flood_of_pings_is_ten_thousand_of_them() -> None:
-    batch = FrameReader().feed(wire(BAD_BYTES["ping-flood"]("EURUSD")))
+    batch = FrameReader().feed(wire(BAD_BYTES["ping-flood"](SAMPLE, "EURUSD")))
     assert len(batch.controls) == PINGS
 
 
 def test_the_masked_frame_is_readable_all_the_same() -> None:
-    assert payloads(BAD_BYTES["masked"]("EURUSD")) == [b'{"type":"heartbeat"}']
+    assert payloads(BAD_BYTES["masked"](SAMPLE, "EURUSD")) == [b'{"type":"heartbeat"}']
 
 
 def test_a_huge_frame_really_has_all_its_bytes_and_pings_follow() -> None:
-    (flood,) = BAD_BYTES["huge-frame"]("EURUSD")
+    (flood,) = BAD_BYTES["huge-frame"](SAMPLE, "EURUSD")
     assert isinstance(flood, Flood)
     sizes = [len(next(flood.chunks)) for _ in range(1 + GIB // 65536)]
     assert sum(sizes) == 10 + GIB
@@ -284,7 +292,7 @@ def test_a_huge_frame_really_has_all_its_bytes_and_pings_follow() -> None:
 
 
 def decoded(name: str) -> list[object]:
-    return [json.loads(payload) for payload in payloads(BAD_BYTES[name]("XAUUSD"))]
+    return [json.loads(payload) for payload in payloads(BAD_BYTES[name](SAMPLE, "XAUUSD"))]
 
 
 def test_prices_of_a_wrong_type() -> None:
@@ -294,17 +302,17 @@ def test_prices_of_a_wrong_type() -> None:
 
 
 def test_prices_that_are_no_numbers() -> None:
-    texts = payloads(BAD_BYTES["nan"]("EURUSD"))
+    texts = payloads(BAD_BYTES["nan"](SAMPLE, "EURUSD"))
     assert [text.partition(b'"close":')[2].partition(b",")[0] for text in texts] == [b"NaN", b"Infinity", b"1e999"]
 
 
 def test_a_huge_number() -> None:
-    (text,) = payloads(BAD_BYTES["huge-number"]("EURUSD"))
+    (text,) = payloads(BAD_BYTES["huge-number"](SAMPLE, "EURUSD"))
     assert b'"close":' + b"1" * DIGITS + b"," in text
 
 
 def test_deep_nesting() -> None:
-    (text,) = payloads(BAD_BYTES["deep"]("EURUSD"))
+    (text,) = payloads(BAD_BYTES["deep"](SAMPLE, "EURUSD"))
     assert text.count(b"[") == DEPTH
 
 
@@ -366,8 +374,8 @@ def test_bid_and_ask_null() -> None:
 def test_what_is_recorded_is_what_was_sent() -> None:
     (item,) = after(subscribed("crossed", "skew"), 1)
     assert isinstance(item, Delivery)
-    assert [payload_of(one.frame) for one in item.pushes] == [quote(one.candle) for one in item.pushes]
-    assert item.data == b"".join(push(one.candle).frame for one in item.pushes)
+    assert [payload_of(one.frame) for one in item.pushes] == [quote(one.item) for one in item.pushes]
+    assert item.data == b"".join(push(one.item).frame for one in item.pushes)
 
 
 def test_a_burst_lets_the_market_jump() -> None:
@@ -376,4 +384,4 @@ def test_a_burst_lets_the_market_jump() -> None:
     say(talk, action="auth", key="k")
     say(talk, action="subscribe", symbols=["EURUSD", "XAUUSD"])
     after(talk, 3)
-    assert skipped == [BURST_MINUTES]
+    assert skipped == [BURST_STEPS]

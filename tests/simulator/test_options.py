@@ -52,15 +52,6 @@ def test_market_hours_are_followed_in_real_time_unless_told_otherwise(asked: dic
     assert SimulatorOptions(**asked).follows_hours == follows  # type: ignore[arg-type]  # a table of keywords
 
 
-@pytest.mark.parametrize(
-    ("plan", "quota", "credits_a_day"),
-    [("starter", "plan", 10_000), ("pro", "plan", 100_000), ("enterprise", "plan", 1_000_000), ("payg", "plan", None),
-     ("pro", "unlimited", None), ("pro", 17, 17), ("pro", 0, 0)],
-)  # fmt: skip
-def test_the_quota_is_the_plans_or_the_one_given(plan: str, quota: int | str, credits_a_day: int | None) -> None:
-    assert SimulatorOptions(plan=plan, quota=quota).daily_quota == credits_a_day  # type: ignore[arg-type]  # as above
-
-
 def test_known_symbols_are_symbols() -> None:
     assert SimulatorOptions(known=("EURUSD", "BRK.B")).known == ("EURUSD", "BRK.B")
 

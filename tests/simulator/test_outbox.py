@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from tests.simulator.candles import candle
 from tickstream.session.frames import FrameReader
 from tickstream.simulator.outbox import FULL, Outbox
-from tickstream.simulator.tickatlas import Delivery, Flood, Message, Push, Raw, push
+from tickstream.simulator.outgoing import Delivery, Flood, Message, Push, Raw
+from tickstream.simulator.tickatlas import push
 
 
 def delivery(*symbols: str) -> Delivery:

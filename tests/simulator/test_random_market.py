@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 import pytest
@@ -9,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tickstream.simulator.market import DAY_NS, MINUTE_NS, Candle
-from tickstream.simulator.random_market import INSTRUMENTS, RandomMarket, instrument, spread_of
+from tickstream.simulator.random_market import INSTRUMENTS, Instrument, RandomMarket, instrument
 
 WEDNESDAY_NS = 20_628 * DAY_NS
 SATURDAY_NS = WEDNESDAY_NS + 3 * DAY_NS
 
 
 def minutes(market: RandomMarket, symbol: str, start_ns: int, count: int) -> list[Candle]:
-    return market.candles(start_ns, start_ns + count * MINUTE_NS, (symbol,), count)[0]
+    return market.items(start_ns, start_ns + count * MINUTE_NS, (symbol,), count)[0]
 
 
 @settings(max_examples=50)
@@ -51,7 +52,7 @@ def test_candles_are_plausible(symbol: str) -> None:
         assert all(len(text.partition(".")[2]) == places for text in (candle.open, candle.high, candle.low, candle.ask))
         assert 0 < low <= min(opened, close) <= max(opened, close) <= high
         assert bid == close
-        assert ask - bid == spread_of(symbol) * point
+        assert ask - bid == kind.spread_points * point
         assert abs(close / Decimal(kind.price) - 1) < Decimal("0.5")
         assert before in (None, opened), "a minute opens where the one before it closed"
         assert int(candle.volume) > 0
@@ -77,12 +78,12 @@ def test_the_spread_can_be_set() -> None:
 
 def test_symbols_of_a_minute_come_together_and_reading_in_steps_misses_none() -> None:
     market, symbols = RandomMarket(), ("XAUUSD", "EURUSD", "BTCUSD")
-    whole, end = market.candles(WEDNESDAY_NS, WEDNESDAY_NS + 10 * MINUTE_NS, symbols, 1000)
+    whole, end = market.items(WEDNESDAY_NS, WEDNESDAY_NS + 10 * MINUTE_NS, symbols, 1000)
     assert end == WEDNESDAY_NS + 10 * MINUTE_NS
     assert [candle.symbol for candle in whole[:3]] == ["BTCUSD", "EURUSD", "XAUUSD"]
     found, position = [], WEDNESDAY_NS
     while position < end:
-        part, position = market.candles(market.next_open(position), end, symbols, 4)
+        part, position = market.items(market.next_open(position), end, symbols, 4)
         found += part
     assert found == whole
 
@@ -92,6 +93,17 @@ def test_the_next_candle_opens_on_the_next_whole_minute() -> None:
     assert market.first_ns is None
     assert market.next_open(WEDNESDAY_NS) == WEDNESDAY_NS
     assert market.next_open(WEDNESDAY_NS + 1) == WEDNESDAY_NS + MINUTE_NS
+
+
+def test_a_step_may_be_a_second() -> None:
+    second = 10**9
+    market = RandomMarket(step_ns=second, form=re.compile("[A-Z]+/[A-Z]+"), listed=lambda _: Instrument("10.0", 1, 2))
+    assert market.next_open(WEDNESDAY_NS + 1) == WEDNESDAY_NS + second
+    candles, _ = market.items(WEDNESDAY_NS, WEDNESDAY_NS + 3 * second, ("BTC/USD",), 10)
+    assert [one.open_ns - WEDNESDAY_NS for one in candles] == [0, second, 2 * second]
+    assert all(Decimal(one.ask) - Decimal(one.bid) == Decimal("0.1") for one in candles)
+    assert market.knows("BTC/USD")
+    assert not market.knows("BTCUSD")
 
 
 def test_closed_markets_are_silent_when_hours_are_followed() -> None:

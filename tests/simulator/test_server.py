@@ -216,7 +216,7 @@ def test_what_was_sent_is_what_was_received(tmp_path: Path) -> None:
         quotes = one.subscribe(*BOTH).quotes(MINUTES)
         assert sim.wait_for(lambda: sim.pushes == MINUTES)
         sent = sim.sent
-    assert [(record.symbol, record.close, record.bid, record.ask) for record in sent] == [
+    assert [(record.symbol, record.item.close, record.item.bid, record.item.ask) for record in sent] == [
         (quote["symbol"], quote["close"], quote["bid"], quote["ask"]) for quote in quotes
     ]
     assert {record.connection for record in sent} == {1}

@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 
 from tests.simulator.candles import NOON_NS, candle, heard, live, payloads, round_of, rules, say, wire
 from tickstream.session.frames import PONG, Control, FrameReader
+from tickstream.simulator.conversation import Conversation
 from tickstream.simulator.market import MINUTE_NS
-from tickstream.simulator.tickatlas import Conversation, Delivery, Ending, Push, Round, Rules, push, quote, time_text
+from tickstream.simulator.options import SimulatorOptions
+from tickstream.simulator.outgoing import Delivery, Ending, Push, Round
+from tickstream.simulator.tickatlas import Rules, TickAtlasConversation, daily_quota, day_of, push, quote, time_text
 from tickstream.timestamps import rfc3339
 
 MINUTES_TO_MIDNIGHT = 719
@@ -41,7 +44,7 @@ class Both:
 
 
 def test_a_key_is_answered_with_plan_limit_cost_and_what_is_left() -> None:
-    assert say(Conversation(rules("starter", quota=10_000, max_symbols=5), 0.0), action="auth", key="k") == [
+    assert say(TickAtlasConversation(rules("starter", quota=10_000, max_symbols=5), 0.0), action="auth", key="k") == [
         {
             "type": "authenticated",
             "plan": "starter",
@@ -53,7 +56,7 @@ def test_a_key_is_answered_with_plan_limit_cost_and_what_is_left() -> None:
 
 
 def test_unlimited_credits_are_null() -> None:
-    (answer,) = say(Conversation(rules(), 0.0), action="auth", key="k")
+    (answer,) = say(TickAtlasConversation(rules(), 0.0), action="auth", key="k")
     assert answer["daily_quota_remaining"] is None
 
 
@@ -64,14 +67,14 @@ def test_unlimited_credits_are_null() -> None:
      ({"key": 5}, False)],
 )  # fmt: skip
 def test_key_goes_before_its_alias_api_key(fields: dict[str, object], accepted: bool) -> None:
-    talk = Conversation(rules(keys=("good",)), 0.0)
+    talk = TickAtlasConversation(rules(keys=("good",)), 0.0)
     (answer,) = say(talk, action="auth", **fields)
     assert answer["type"] == ("authenticated" if accepted else "error")
     assert (talk.ending is None) == accepted
 
 
 def test_a_wrong_key_is_refused_and_the_connection_ends_with_the_code_as_reason() -> None:
-    talk = Conversation(rules(keys=("good",)), 0.0)
+    talk = TickAtlasConversation(rules(keys=("good",)), 0.0)
     assert say(talk, action="auth", key="bad") == [error("invalid_key", "Unknown or revoked API key")]
     assert talk.ending == Ending(1008, "invalid_key")
     assert say(talk, action="auth", key="good") == [], "after its end it says nothing"
@@ -79,21 +82,21 @@ def test_a_wrong_key_is_refused_and_the_connection_ends_with_the_code_as_reason(
 
 @pytest.mark.parametrize("code", [1000, 4001, None])
 def test_the_close_code_after_an_error_can_be_chosen(code: int | None) -> None:
-    talk = Conversation(rules(keys=("good",), close_code=code), 0.0)
+    talk = TickAtlasConversation(rules(keys=("good",), close_code=code), 0.0)
     say(talk, action="auth", key="bad")
     assert talk.ending == Ending(code, "invalid_key")
 
 
 @pytest.mark.parametrize("plan", ["free", "payg"])
 def test_plans_without_streaming_are_forbidden(plan: str) -> None:
-    talk = Conversation(rules(plan), 0.0)
+    talk = TickAtlasConversation(rules(plan), 0.0)
     assert codes(say(talk, action="auth", key="k")) == ["forbidden"]
     assert talk.ending is not None
 
 
 def test_the_third_connection_of_a_key_is_refused_until_one_of_the_others_is_gone() -> None:
     the_rules = rules()
-    first, _second, third, fourth = (Conversation(the_rules, 0.0) for _ in range(4))
+    first, _second, third, fourth = (TickAtlasConversation(the_rules, 0.0) for _ in range(4))
     answers = [say(talk, action="auth", key="k") for talk in (first, _second, third)]
     assert [answer[0]["type"] for answer in answers] == ["authenticated", "authenticated", "error"]
     assert third.ending == Ending(1008, "connection_limit")
@@ -104,7 +107,7 @@ def test_the_third_connection_of_a_key_is_refused_until_one_of_the_others_is_gon
 
 
 def test_no_auth_within_ten_seconds_ends_the_connection() -> None:
-    talk = Conversation(rules(), 100.0)
+    talk = TickAtlasConversation(rules(), 100.0)
     assert talk.next_deadline() == 110.0
     talk.tick(109.9)
     assert heard(talk) == []
@@ -124,7 +127,7 @@ def test_a_second_auth_is_an_error_and_changes_nothing() -> None:
 
 @pytest.mark.parametrize("action", ["subscribe", "unsubscribe", "ping", "dance"])
 def test_nothing_works_before_authentication(action: str) -> None:
-    talk = Conversation(rules(), 0.0)
+    talk = TickAtlasConversation(rules(), 0.0)
     assert codes(say(talk, action=action, symbols=["EURUSD"])) == ["not_authenticated"]
     assert talk.ending is None
 
@@ -206,7 +209,7 @@ _VALUES = st.recursive(
 
 @given(st.lists(st.binary(max_size=200) | _VALUES.map(lambda value: json.dumps(value).encode()), max_size=6))
 def test_whatever_a_client_sends_every_answer_is_a_message(requests: list[bytes]) -> None:
-    talk = Conversation(rules(), 0.0)
+    talk = TickAtlasConversation(rules(), 0.0)
     talk.receive(requests, 0.0)
     assert all(isinstance(message["type"], str) for message in heard(talk))
 
@@ -224,7 +227,7 @@ def test_the_close_code_of_the_client_is_answered_with_the_same() -> None:
 
 
 def test_a_heartbeat_comes_every_thirty_seconds_once_authenticated() -> None:
-    talk = Conversation(rules(), 0.0)
+    talk = TickAtlasConversation(rules(), 0.0)
     say(talk, 5.0, action="auth", key="k")
     beats = []
     for second in range(5, 130):
@@ -282,7 +285,7 @@ def test_a_round_that_is_wanted_whole_is_sent_as_the_bytes_made_once_for_all() -
 
 
 def test_nothing_is_delivered_before_a_subscription_or_after_the_end() -> None:
-    fresh, ended = Conversation(rules(), 0.0), live(rules(), "EURUSD")
+    fresh, ended = TickAtlasConversation(rules(), 0.0), live(rules(), "EURUSD")
     ended.client_closed(1000)
     for talk in (fresh, ended):
         talk.deliver(round_of("EURUSD"), 0.0)
@@ -290,7 +293,7 @@ def test_nothing_is_delivered_before_a_subscription_or_after_the_end() -> None:
 
 
 def test_the_ends_of_pushes_are_where_their_frames_end() -> None:
-    delivery = Delivery([Push(candle(), b"abc"), Push(candle(), b"de")], b"abcde")
+    delivery = Delivery([Push(candle(), "EURUSD", b"abc"), Push(candle(), "EURUSD", b"de")], b"abcde")
     assert delivery.ends() == [3, 5]
 
 
@@ -319,9 +322,7 @@ def test_quotes_go_on_after_midnight_without_a_new_subscription() -> None:
 
 
 def test_midnight_is_when_the_minute_before_it_is_complete() -> None:
-    assert (
-        round_of("EURUSD", minute=MINUTES_TO_MIDNIGHT - 1).day + 1 == round_of("EURUSD", minute=MINUTES_TO_MIDNIGHT).day
-    )
+    assert day_of(candle("EURUSD", MINUTES_TO_MIDNIGHT - 1)) + 1 == day_of(candle("EURUSD", MINUTES_TO_MIDNIGHT))
     assert NOON_NS % (86_400 * 10**9) == 720 * MINUTE_NS
 
 
@@ -338,7 +339,7 @@ def test_two_connections_of_a_key_share_its_credits_and_both_are_told() -> None:
 def test_a_key_without_credits_is_told_right_after_authentication() -> None:
     the_rules = rules("starter", quota=5)
     live(the_rules, "EURUSD").deliver(round_of("EURUSD"), 0.0)
-    talk = Conversation(the_rules, 0.0)
+    talk = TickAtlasConversation(the_rules, 0.0)
     answers = say(talk, action="auth", key="k")
     assert answers[0]["daily_quota_remaining"] == 0
     assert codes(answers) == ["quota_exceeded"]
@@ -348,7 +349,7 @@ def test_a_key_without_credits_is_told_right_after_authentication() -> None:
 def test_what_is_left_is_told_at_the_next_authentication() -> None:
     the_rules = rules("starter", quota=100)
     live(the_rules, "EURUSD").deliver(round_of("EURUSD"), 0.0)
-    (answer,) = say(Conversation(the_rules, 0.0), action="auth", key="k")
+    (answer,) = say(TickAtlasConversation(the_rules, 0.0), action="auth", key="k")
     assert answer["daily_quota_remaining"] == 95
 
 
@@ -363,9 +364,9 @@ def test_used_up_credits_come_back_after_the_real_time_that_was_asked_for() -> N
 
 
 def test_the_log_never_holds_the_key() -> None:
-    talk = Conversation(rules(keys=("good",)), 0.0)
+    talk = TickAtlasConversation(rules(keys=("good",)), 0.0)
     say(talk, action="auth", key="canary-key")
-    other = Conversation(rules(), 0.0)
+    other = TickAtlasConversation(rules(), 0.0)
     say(other, action="auth", key="canary-key")
     say(other, action="subscribe", symbols=["EURUSD"])
     notes = talk.take_notes() + other.take_notes()
@@ -374,4 +375,13 @@ def test_the_log_never_holds_the_key() -> None:
 
 
 def test_a_round_knows_its_symbols() -> None:
-    assert Round([push(candle("EURUSD")), push(candle("XAUUSD"))]).symbols == {"EURUSD", "XAUUSD"}
+    assert Round([push(candle("EURUSD")), push(candle("XAUUSD"))]).topics == {"EURUSD", "XAUUSD"}
+
+
+@pytest.mark.parametrize(
+    ("plan", "quota", "credits_a_day"),
+    [("starter", "plan", 10_000), ("pro", "plan", 100_000), ("enterprise", "plan", 1_000_000), ("payg", "plan", None),
+     ("pro", "unlimited", None), ("pro", 17, 17), ("pro", 0, 0), (None, "plan", 100_000)],
+)  # fmt: skip
+def test_the_quota_is_the_plans_or_the_one_given(plan: str, quota: int | str, credits_a_day: int | None) -> None:
+    assert daily_quota(SimulatorOptions(plan=plan, quota=quota)) == credits_a_day  # type: ignore[arg-type]  # a table

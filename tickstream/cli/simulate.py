@@ -11,25 +11,46 @@ import typer
 
 from tickstream.cli.app import environment
 from tickstream.errors import ExitCode, UsageError
+from tickstream.timestamps import NS_PER_SECOND
 
 if TYPE_CHECKING:
     from tickstream.cli.environment import Environment
+    from tickstream.simulator.counterpart import Counterpart
     from tickstream.simulator.options import Quota, SimulatorOptions
 
+USUAL = "tickatlas"
 LOOK_S = 0.1
 """How late a signal may be noticed at the worst."""
 NO_CLOSE_FRAME = 1006
 """What RFC 6455 calls an end without a close frame."""
 
 
-def _complete_faults(incomplete: str) -> list[str]:
-    from tickstream.simulator.faults import FAULTS
+def _complete_providers(incomplete: str) -> list[str]:
+    from tickstream.simulator import names
 
-    return [name for name in FAULTS if name.startswith(incomplete)]
+    return [name for name in names() if name.startswith(incomplete)]
+
+
+def _complete_faults(ctx: typer.Context, incomplete: str) -> list[str]:
+    return [name for name in _counterpart(ctx).faults() if name.startswith(incomplete)]
+
+
+def _complete_plans(ctx: typer.Context, incomplete: str) -> list[str]:
+    return [name for name in _counterpart(ctx).plans if name.startswith(incomplete)]
+
+
+def _counterpart(ctx: typer.Context) -> type[Counterpart]:
+    """That of the provider which the command line names so far."""
+    from tickstream.simulator import load, names
+
+    named = ctx.params.get("provider")
+    return load(named if named in names() else USUAL)
 
 
 def simulate(  # noqa: PLR0913, PLR0917 - a command's function has the command's options
-    provider: Annotated[Literal["tickatlas"], typer.Argument(help="Whose protocol to speak.")] = "tickatlas",
+    provider: Annotated[
+        str, typer.Argument(help="Whose protocol to speak.", autocompletion=_complete_providers)
+    ] = USUAL,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Where to listen; 0 takes any free port.")] = 0,
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
     public: Annotated[bool, typer.Option("--public", help="Allow a --host that other machines can reach.")] = False,
@@ -43,8 +64,14 @@ def simulate(  # noqa: PLR0913, PLR0917 - a command's function has the command's
         Path | None, typer.Option("--tls-key", metavar="FILE", help="The certificate's private key (PEM).")
     ] = None,
     plan: Annotated[
-        Literal["free", "payg", "starter", "pro", "enterprise"], typer.Option("--plan", help="The plan of all keys.")
-    ] = "pro",
+        str | None,
+        typer.Option(
+            "--plan",
+            metavar="NAME",
+            autocompletion=_complete_plans,
+            help="The plan of all keys. TickAtlas: free, payg, starter, pro (default), enterprise.",
+        ),
+    ] = None,
     key: Annotated[
         list[str] | None, typer.Option("--key", help="Accept this key only; repeat for more. Default: any key.")
     ] = None,
@@ -61,7 +88,8 @@ def simulate(  # noqa: PLR0913, PLR0917 - a command's function has the command's
         typer.Option(
             "--push-interval",
             metavar="DURATION",
-            help="One push a symbol in this time; each is one market minute. Default: 60s, in step with the clock.",
+            help="One push a symbol in this time; each is one step of the market: a minute, or a second where it never "
+            "sleeps. Default: in step with the clock.",
         ),
     ] = None,
     speed: Annotated[
@@ -74,8 +102,8 @@ def simulate(  # noqa: PLR0913, PLR0917 - a command's function has the command's
         typer.Option(
             "--m1",
             metavar="DIR",
-            help="Replay CSV files, one a symbol (EURUSD.csv: time,open,high,low,close,volume), from the first "
-            "subscription on.",
+            help="Replay CSV files, one a symbol (EURUSD.csv: time,open,high,low,close,volume; BTC%2FUSD.csv for "
+            "BTC/USD), from the first subscription on.",
         ),
     ] = None,
     known: Annotated[
@@ -87,7 +115,10 @@ def simulate(  # noqa: PLR0913, PLR0917 - a command's function has the command's
     at_end: Annotated[
         Literal["idle", "close", "loop"], typer.Option("--at-end", help="What to do when the files end.")
     ] = "idle",
-    heartbeat: Annotated[str, typer.Option("--heartbeat", metavar="DURATION", help="Time between heartbeats.")] = "30s",
+    heartbeat: Annotated[
+        str | None,
+        typer.Option("--heartbeat", metavar="DURATION", help="Time between heartbeats. Default: the provider's."),
+    ] = None,
     market_hours: Annotated[
         Literal["follow", "ignore"] | None,
         typer.Option(
@@ -124,8 +155,8 @@ def simulate(  # noqa: PLR0913, PLR0917 - a command's function has the command's
     """Run a local server that speaks a provider's protocol: no key, no network.
 
     The first line of output is the URL to connect to, printed when the server is ready. Prices are made up, or
-    replayed from your files. Everything else is as the provider does it: authentication, plans, credits and quota,
-    two connections per key, heartbeats, errors, and any fault you ask for.
+    replayed from your files. Everything else is as the provider does it: authentication, plans, credits and quota
+    where it has them, heartbeats, errors, and any fault you ask for.
 
     Ends with 0 after --duration, with 130 or 143 on Ctrl-C or SIGTERM, and with 10 when it cannot have the port.
 
@@ -137,14 +168,18 @@ def simulate(  # noqa: PLR0913, PLR0917 - a command's function has the command's
       tickstream simulate --fault drop@30s                cut each connection after 30 s
       tickstream simulate --quota 1000 --plan starter     run out of credits
     """
+    from tickstream.simulator import load
+
     here = environment()
+    counterpart = load(provider)
     if list_faults:
-        _print_faults(here)
+        _print_faults(here, counterpart)
         return int(ExitCode.OK)
     from tickstream.cli.values import parse_duration
     from tickstream.simulator.options import SimulatorOptions
 
     options = SimulatorOptions(
+        provider=provider,
         host=host,
         port=port,
         public=public,
@@ -156,13 +191,13 @@ def simulate(  # noqa: PLR0913, PLR0917 - a command's function has the command's
         quota=_quota(quota),
         max_symbols=max_symbols,
         quota_reset_after_s=parse_duration(quota_reset_after, "--quota-reset-after") if quota_reset_after else None,
-        speed=_speed(push_interval, speed),
+        speed=_speed(push_interval, speed, 60.0 if m1 else counterpart.step_ns / NS_PER_SECOND),
         seed=seed,
         m1=m1,
         known=tuple(known or ()),
         start_ns=_start(start),
         at_end=at_end,
-        heartbeat_s=parse_duration(heartbeat, "--heartbeat"),
+        heartbeat_s=parse_duration(heartbeat, "--heartbeat") if heartbeat else None,
         market_hours=market_hours,
         spread_points=spread_points,
         spread_in_price=spread_unit == "price",
@@ -199,8 +234,8 @@ def _run(here: Environment, options: SimulatorOptions, duration_s: float | None)
         return int(ExitCode.OK) if signals.received is None else 128 + signals.received
 
 
-def _speed(push_interval: str | None, speed: str | None) -> float:
-    """Both say the same thing: 60 / interval = speed."""
+def _speed(push_interval: str | None, speed: str | None, step_s: float) -> float:
+    """Both say the same thing: step / interval = speed."""
     from tickstream.cli.values import parse_duration
     from tickstream.simulator.options import RACE
 
@@ -210,7 +245,7 @@ def _speed(push_interval: str | None, speed: str | None) -> float:
         interval_s = parse_duration(push_interval, "--push-interval")
         if interval_s <= 0:
             raise UsageError("--push-interval is to be more than 0.", hint="--speed max sends as fast as clients read.")
-        return 60 / interval_s
+        return step_s / interval_s
     if speed is None:
         return 1.0
     if speed == "max":
@@ -245,8 +280,6 @@ def _start(text: str | None) -> int | None:
         raise UsageError(f"--start: {error}.", hint="Write 2026-06-24T14:00:00Z.") from None
 
 
-def _print_faults(here: Environment) -> None:
-    from tickstream.simulator.faults import FAULTS
-
-    for fault in FAULTS.values():
+def _print_faults(here: Environment, counterpart: type[Counterpart]) -> None:
+    for fault in counterpart.faults().values():
         here.print(f"{fault.name:<20} {fault.when:<10} {fault.description}")

@@ -1,4 +1,4 @@
-"""Keys, plans, credits: what the simulated provider keeps about its customers. Time is an argument.
+"""Keys and credits: what a provider that has them keeps about its customers. Time is an argument.
 
 Shared by all connections, so everything here is thread-safe.
 """
@@ -8,21 +8,6 @@ from __future__ import annotations
 import threading
 
 from tickstream.credits import Plan
-
-PLANS: dict[str, Plan] = {
-    plan.name: plan
-    for plan in (
-        Plan("free", 0, 0, 0, 1_000, streaming=False),
-        Plan("payg", None, 0, 0, None, streaming=False),
-        Plan("starter", 29, 5, 5, 10_000),
-        Plan("pro", 79, 4, 50, 100_000),
-        Plan("enterprise", 349, 3, 200, 1_000_000),
-    )
-}
-"""Credits per push and the limit of starter are TickAtlas' own figures. Its limits of pro and enterprise are not
-published (20 at least), its daily credits neither (these are the REST requests a day): the rest is ours."""
-
-CONNECTIONS_PER_KEY = 2
 
 
 class Account:
@@ -78,16 +63,23 @@ class Account:
 
 
 class Accounts:
-    """All keys. Without `keys` every key is accepted, all on the same plan.
+    """All keys. Without `keys` every key is accepted, all on the same plan, with so many `connections` each.
 
     `quota` is in credits a day, None for unlimited. `reset_after_s` lets an empty account go on after so many real
     seconds, in addition to midnight.
     """
 
     def __init__(
-        self, plan: Plan, *, keys: tuple[str, ...] = (), quota: int | None = None, reset_after_s: float | None = None
+        self,
+        plan: Plan,
+        *,
+        keys: tuple[str, ...] = (),
+        quota: int | None = None,
+        reset_after_s: float | None = None,
+        connections: int = 2,
     ) -> None:
         self._plan = plan
+        self._connections = connections
         self._keys = frozenset(keys)
         self._quota = quota
         self._reset_after_s = reset_after_s
@@ -108,7 +100,7 @@ class Accounts:
     def enter(self, account: Account) -> bool:
         """Take one of the key's connections; False when all are taken."""
         with self._lock:
-            if account.connections >= CONNECTIONS_PER_KEY:
+            if account.connections >= self._connections:
                 return False
             account.connections += 1
             return True

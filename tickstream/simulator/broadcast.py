@@ -1,4 +1,4 @@
-"""The market thread: takes candles out of the market as they become complete, and posts them to the clients."""
+"""The market thread: takes items out of the market as they become complete, and posts them to the clients."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 
 from tickstream.simulator.connection import Connection, Shared
-from tickstream.simulator.market import DAY_NS, MINUTE_NS, Candle, MarketSource
+from tickstream.simulator.market import DAY_NS, Item, MarketSource
+from tickstream.simulator.outgoing import Ending, Round
 from tickstream.simulator.pace import MarketClock, RealTime
-from tickstream.simulator.tickatlas import Ending, Round
 
 ROUND = 2_048
-"""Candles of one round, about."""
+"""Items of one round, about."""
 MAX_BACKLOG = 200_000
 """Pushes that wait for a client before it is given up as too slow."""
 RACE_BACKLOG = 2 * ROUND
@@ -19,9 +19,9 @@ RACE_BACKLOG = 2 * ROUND
 PATIENCE_S = 30.0
 """It waits so long for a client that takes nothing at all; then that client is disconnected."""
 NAP_S = 0.002
-"""The shortest sleep: at high speed several minutes make one round."""
+"""The shortest sleep: at high speed several steps make one round."""
 FAR_NS = 1 << 62
-"""Later than every candle."""
+"""Later than every item."""
 
 TOO_SLOW = Ending(1008, "too slow")
 
@@ -29,8 +29,8 @@ TOO_SLOW = Ending(1008, "too slow")
 class Broadcaster:
     """Runs a market for an audience. `run` is a thread's body; it ends when the simulator stops, or the market ends.
 
-    `start` is called when the market begins, and gives its clock and the open of its first candle. Without a clock
-    it is a race: all candles are due, and the market goes on as fast as the slowest subscriber reads. A market that
+    `start` is called when the market begins, and gives its clock and the open of its first item. Without a clock
+    it is a race: all items are due, and the market goes on as fast as the slowest subscriber reads. A market that
     `waits` begins with the first subscription.
     """
 
@@ -41,7 +41,7 @@ class Broadcaster:
         *,
         start: Callable[[], tuple[MarketClock | None, int]],
         audience: Callable[[], Sequence[Connection]],
-        to_round: Callable[[list[Candle]], Round],
+        to_round: Callable[[Sequence[Item]], Round],
         at_end: Callable[[Connection], None],
         waits: bool,
     ) -> None:
@@ -55,10 +55,10 @@ class Broadcaster:
         self._waits = waits
         self._skip_ns = 0
 
-    def skip(self, minutes: int) -> None:
-        """Let the market jump forward: all these minutes are due at once."""
+    def skip(self, ns: int) -> None:
+        """Let the market jump forward: all of this time is due at once."""
         with self._changed:
-            self._skip_ns += minutes * MINUTE_NS
+            self._skip_ns += ns
             self._changed.notify_all()
 
     def run(self) -> None:
@@ -77,14 +77,15 @@ class Broadcaster:
                 position = self._send(opens, due_ns)
 
     def _wait_paced(self, clock: MarketClock, opens: int) -> int:
-        """Wait for the candle that opens then, or for news. Returns before when the complete candles open."""
+        """Wait for the item that opens then, or for news. Returns before when the complete items open."""
+        step_ns = self._source.step_ns
         with self._changed:
             clock.skip(self._skip_ns)
             self._skip_ns = 0
             now = RealTime(time.monotonic(), time.time_ns())
-            due_ns = clock.market_ns(now) - MINUTE_NS + 1
+            due_ns = clock.market_ns(now) - step_ns + 1
             if opens >= due_ns:
-                self._changed.wait(min(max(NAP_S, clock.seconds_until(opens + MINUTE_NS, now)), 3600.0))
+                self._changed.wait(min(max(NAP_S, clock.seconds_until(opens + step_ns, now)), 3600.0))
             return due_ns
 
     def _wait_race(self) -> int:
@@ -103,13 +104,14 @@ class Broadcaster:
         return [client for client in self._subscribers() if client.mailbox.backlog >= RACE_BACKLOG]
 
     def _send(self, opens: int, due_ns: int) -> int:
-        """Post the candles that open from there until `due_ns`, of one market day. Returns where to go on."""
-        midnight_ns = ((opens + MINUTE_NS) // DAY_NS + 1) * DAY_NS
+        """Post the items that open from there until `due_ns`, of one market day. Returns where to go on."""
+        step_ns = self._source.step_ns
+        midnight_ns = ((opens + step_ns) // DAY_NS + 1) * DAY_NS
         clients = self._subscribers()
         symbols = frozenset[str]().union(*(client.symbols for client in clients))
-        candles, position = self._source.candles(opens, min(due_ns, midnight_ns - MINUTE_NS), symbols, ROUND)
-        if candles:
-            due = self._to_round(candles)
+        items, position = self._source.items(opens, min(due_ns, midnight_ns - step_ns), symbols, ROUND)
+        if items:
+            due = self._to_round(items)
             for client in clients:
                 if client.mailbox.post(due) > MAX_BACKLOG:
                     client.end(TOO_SLOW)

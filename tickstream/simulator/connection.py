@@ -17,10 +17,12 @@ from tickstream.errors import TickstreamError
 from tickstream.session.frames import CLOSE, PING, FrameReader, encode_close, encode_frame
 from tickstream.simulator import handshake
 from tickstream.simulator.bad_answers import Asked, Step
+from tickstream.simulator.conversation import Conversation
+from tickstream.simulator.handshake import Request
 from tickstream.simulator.journal import Journal
 from tickstream.simulator.mailbox import Mailbox
 from tickstream.simulator.outbox import Outbox
-from tickstream.simulator.tickatlas import PATH, Conversation, Ending, Push, Raw
+from tickstream.simulator.outgoing import Ending, Push, Raw
 
 HANDSHAKE_S = 10.0
 FLUSH_S = 2.0
@@ -49,6 +51,8 @@ _BLOCKED = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 class Shared:
     """What all connections of a server have in common."""
 
+    paths: tuple[str, ...]
+    """Where upgrades are given; `/x/*` is all below `/x/`."""
     conversation: Callable[[int, float], Conversation]
     """Called with the connection's number and the monotonic time."""
     bad_answer: Callable[[int, Asked], Iterator[Step] | None]
@@ -120,9 +124,10 @@ class Connection:
         if self._shared.tls is not None:
             self._sock = self._shared.tls.wrap_socket(self._sock, server_side=True, do_handshake_on_connect=False)
             self._sock.do_handshake()
-        rest = self._upgrade()
-        if rest is None:
+        upgraded = self._upgrade()
+        if upgraded is None:
             return "gone before the upgrade"
+        request, rest = upgraded
         self._say("connected")
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._sock.setblocking(False)
@@ -130,30 +135,32 @@ class Connection:
         self.upgraded = True
         self._shared.notify()
         try:
+            conversation.greet(request, time.monotonic())
+            self._look_at(conversation)
             return self._converse(conversation, rest)
         finally:
             conversation.close()
 
     # The handshake.
 
-    def _upgrade(self) -> bytes | None:
-        """Answer the request for an upgrade. Returns what came after it, None when there was no upgrade."""
+    def _upgrade(self) -> tuple[Request, bytes] | None:
+        """Answer the request for an upgrade. Returns it, and what came after it; None when there was no upgrade."""
         head = self._read_head()
         if head is None:
             return None
-        request, _, rest = head.partition(b"\r\n\r\n")
+        head, _, rest = head.partition(b"\r\n\r\n")
         try:
-            key = handshake.parse_request(request, PATH).key
+            request = handshake.parse_request(head, *self._shared.paths)
         except handshake.Refusal as refusal:
             self._say(f"answered HTTP {refusal.status}")
             self._sock.sendall(refusal.encode(time.time()))
             return None
-        steps = self._shared.bad_answer(self.number, Asked(key, time.time()))
+        steps = self._shared.bad_answer(self.number, Asked(request.key, time.time()))
         if steps is not None:
             self._answer_badly(steps)
             return None
-        self._sock.sendall(handshake.upgrade(handshake.accept_of(key), time.time()))
-        return rest
+        self._sock.sendall(handshake.upgrade(handshake.accept_of(request.key), time.time()))
+        return request, rest
 
     def _answer_badly(self, steps: Iterator[Step]) -> None:
         """Until the steps end, or the client goes."""
@@ -211,15 +218,19 @@ class Connection:
                 conversation.ping(control.payload)
         conversation.receive(batch.payloads, now)
         for _ in batch.bad:
-            conversation.error("invalid_message")
+            conversation.unreadable()
         if batch.close is not None:
             self._peer_closed = True
             conversation.client_closed(batch.close.code)
         elif batch.error is not None:
             conversation.ending = Ending(batch.error.close_code, batch.error.message)
+        self._look_at(conversation)
+
+    def _look_at(self, conversation: Conversation) -> None:
+        """What others may want to know of it."""
         self.auth_frames = conversation.auth_frames
-        if conversation.symbols.keys() != self.symbols:
-            self.symbols = frozenset(conversation.symbols)
+        if (symbols := conversation.symbols) != self.symbols:
+            self.symbols = symbols
             self._shared.notify()
 
     def _fill(self, conversation: Conversation, now: float) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from tickstream.errors import UsageError
@@ -114,7 +114,19 @@ def _table() -> dict[str, FaultKind]:
 
 
 FAULTS: dict[str, FaultKind] = _table()
-"""Name -> what it is."""
+"""Name -> what it is, of all that are no provider's own."""
+
+SOME_ONLY = frozenset({
+    "auth-timeout", "invalid-key", "echo-key", "connection-limit", "forbidden", "no-auth-reply", "quota-exceeded",
+    "invalid-symbol", "symbol-limit", "partial-ack", "no-ack", "no-heartbeat", "null-quote",
+})  # fmt: skip
+"""Those that only some providers can have: with keys, credits, confirmations, heartbeats, nulls."""
+
+
+def offered(some: Collection[str], own: Iterable[FaultKind]) -> dict[str, FaultKind]:
+    """The faults of a provider that can have these of `SOME_ONLY`, and these that nobody else has."""
+    kinds = {name: kind for name, kind in FAULTS.items() if name not in SOME_ONLY or name in some}
+    return kinds | {kind.name: kind for kind in own}
 
 
 class Fault(NamedTuple):
@@ -136,14 +148,14 @@ _WORDS = re.compile(
 _GRAMMAR = "Write NAME, NAME@WHEN or NAME@WHENxN; WHEN is connect, auth, subscribe, every, 5s, or a number of pushes."
 
 
-def parse_fault(text: str) -> Fault:
-    """The fault that is meant. Raises UsageError."""
+def parse_fault(text: str, known: Mapping[str, FaultKind] = FAULTS) -> Fault:
+    """The fault that is meant, of those that are known. Raises UsageError."""
     match = _WORDS.fullmatch(text.strip())
     if match is None:
         raise UsageError(f"--fault: cannot read {shown(text)}.", hint=_GRAMMAR)
-    kind = FAULTS.get(match["name"])
+    kind = known.get(match["name"])
     if kind is None:
-        near = did_you_mean(match["name"], FAULTS)
+        near = did_you_mean(match["name"], known)
         raise UsageError(
             f"--fault: there is no fault {shown(match['name'])}.",
             hint=f"{near} `tickstream simulate --list-faults` prints all of them.".strip(),
@@ -156,7 +168,7 @@ def parse_fault(text: str) -> Fault:
     elif match["moment"]:
         fault = Fault(kind, match["moment"], 0.0, connections)  # type: ignore[arg-type]  # the pattern's words are the moments
     else:
-        fault = parse_fault(f"{kind.name}@{kind.when}")._replace(connections=connections)
+        fault = parse_fault(f"{kind.name}@{kind.when}", known)._replace(connections=connections)
     if kind.sort == "http" and fault.moment != "connect":
         raise UsageError(f"--fault: {kind.name} happens when a client connects, and at no other time.", hint=_GRAMMAR)
     if fault.moment == "every" and kind.sort == "mode":

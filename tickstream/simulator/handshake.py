@@ -42,13 +42,19 @@ class Refusal(Exception):
 
 
 class Request(msgspec.Struct, frozen=True):
-    """A request for an upgrade that is in order."""
+    """A request for an upgrade that is in order. `headers` are by their names in lower case."""
 
     key: str
+    path: str = "/"
+    query: str = ""
+    headers: dict[str, str] = {}
 
 
-def parse_request(head: bytes, path: str) -> Request:
-    """The request in these bytes, which end with an empty line. Raises Refusal: 400, 404 or 426."""
+def parse_request(head: bytes, *paths: str) -> Request:
+    """The request in these bytes, which end with an empty line; upgrades are given at these paths.
+
+    Raises Refusal: 400, 404 or 426. The path `/x/*` is all below `/x/`.
+    """
     lines = head.decode("latin-1").split("\r\n")
     parts = lines[0].split(" ")
     if len(parts) != 3 or not parts[2].startswith("HTTP/1."):
@@ -60,10 +66,15 @@ def parse_request(head: bytes, path: str) -> Request:
             raise Refusal(400, "A header line is malformed.")
         known = headers.get(name.lower())
         headers[name.lower()] = value.strip() if known is None else f"{known}, {value.strip()}"
-    if parts[1].partition("?")[0] != path:
-        raise Refusal(404, f"There is nothing here; the stream is at {path}.")
+    path, _, query = parts[1].partition("?")
+    if not any(_is_at(path, served) for served in paths):
+        raise Refusal(404, f"There is nothing here; the stream is at {paths[0]}.")
     _check_upgrade(parts[0], headers)
-    return Request(headers["sec-websocket-key"])
+    return Request(headers["sec-websocket-key"], path, query, headers)
+
+
+def _is_at(path: str, served: str) -> bool:
+    return path.startswith(served[:-1]) if served.endswith("/*") else path == served
 
 
 def _check_upgrade(method: str, headers: dict[str, str]) -> None:

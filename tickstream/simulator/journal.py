@@ -11,24 +11,27 @@ from typing import BinaryIO, NamedTuple
 import msgspec
 
 from tickstream.errors import OutputError
-from tickstream.simulator.tickatlas import Push
+from tickstream.simulator.market import Candle, Item
+from tickstream.simulator.outgoing import Push
 from tickstream.timestamps import rfc3339
 
 
 class Sent(NamedTuple):
-    """One push that was sent. `ts_ns` is the wall clock, `market_ns` the open of its minute; prices are text."""
+    """One push that was sent, at `ts_ns` by the wall clock."""
 
     ts_ns: int
     connection: int
-    symbol: str
-    market_ns: int
-    open: str
-    high: str
-    low: str
-    close: str
-    bid: str
-    ask: str
-    volume: str
+    item: Item
+
+    @property
+    def symbol(self) -> str:
+        """Whom it is about."""
+        return self.item.symbol
+
+    @property
+    def market_ns(self) -> int:
+        """When that was in the market: the open of a candle, the time of an event."""
+        return self.item.open_ns if isinstance(self.item, Candle) else self.item.ts_event or self.item.ts_recv
 
 
 class Journal:
@@ -50,22 +53,7 @@ class Journal:
     def record(self, connection: int, pushes: list[Push]) -> None:
         """These pushes have been sent on this connection, now."""
         now_ns = time.time_ns()
-        records = [
-            Sent(
-                now_ns,
-                connection,
-                candle.symbol,
-                candle.open_ns,
-                candle.open,
-                candle.high,
-                candle.low,
-                candle.close,
-                candle.bid,
-                candle.ask,
-                candle.volume,
-            )
-            for candle in (push.candle for push in pushes)
-        ]
+        records = [Sent(now_ns, connection, push.item) for push in pushes]
         with self._lock:
             if self._keep:
                 self.sent += records
@@ -90,8 +78,11 @@ class Journal:
 
 
 def _line(sent: Sent) -> bytes:
-    fields = sent._asdict()
-    fields["market_time"] = rfc3339(fields.pop("market_ns"))[:19] + "Z"
-    for name in ("open", "high", "low", "close", "bid", "ask", "volume"):
-        fields[name] = msgspec.Raw(fields[name].encode())  # a JSON number with exactly these digits
-    return msgspec.json.encode(fields) + b"\n"
+    fields: dict[str, object] = {"ts_ns": sent.ts_ns, "connection": sent.connection, "symbol": sent.symbol}
+    if isinstance(sent.item, Candle):
+        fields["market_time"] = rfc3339(sent.market_ns)[:19] + "Z"
+        for name in ("open", "high", "low", "close", "bid", "ask", "volume"):
+            fields[name] = msgspec.Raw(getattr(sent.item, name).encode())  # a JSON number with exactly these digits
+    else:
+        fields["event"] = sent.item
+    return msgspec.json.encode(fields, enc_hook=rfc3339) + b"\n"

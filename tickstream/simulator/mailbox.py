@@ -7,7 +7,7 @@ import socket
 import threading
 from collections import deque
 
-from tickstream.simulator.tickatlas import Ending, Round
+from tickstream.simulator.outgoing import Ending, Round
 
 
 class Mailbox:

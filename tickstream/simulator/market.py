@@ -1,4 +1,4 @@
-"""Where the simulator's prices come from: one-minute candles. Pure; moments are ns since 1970 UTC.
+"""Where the simulator's prices come from: candles, or events that were recorded. Pure; moments are ns since 1970 UTC.
 
 Prices are text from beginning to end. What is computed (an ask, a random price) is computed in points, which are
 integers: units of the symbol's last decimal.
@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import unquote
 
 import msgspec
 
 from tickstream.errors import ConfigError
+from tickstream.events import MarketEvent
 from tickstream.timestamps import parse_rfc3339
+
+if TYPE_CHECKING:
+    from tickstream.simulator.random_market import Instrument
 
 MINUTE_NS = 60_000_000_000
 DAY_NS = 1440 * MINUTE_NS
 
 SYMBOL = re.compile(r"[A-Z0-9.]{1,20}")
-"""TickAtlas symbols: github abuzant/tickatlas-sdk SPEC.md."""
+"""What symbols look like where nothing else is said: TickAtlas' (github abuzant/tickatlas-sdk SPEC.md)."""
 
 FLOAT_DIGITS = 15
 """Significant digits that survive a float; a price with more was a float once, and shows it."""
@@ -30,7 +35,7 @@ CSV_HEADER = ("time", "open", "high", "low", "close", "volume")
 
 
 class Candle(msgspec.Struct, frozen=True, gc=False):
-    """One minute of one symbol, complete. Prices are decimal text, `spread_points` = ask - bid in points."""
+    """One step of one symbol, complete. Prices are decimal text, `spread_points` = ask - bid in points."""
 
     symbol: str
     open_ns: int
@@ -45,7 +50,7 @@ class Candle(msgspec.Struct, frozen=True, gc=False):
     decimals: int
 
     def at(self, open_ns: int) -> Candle:
-        """The same candle in another minute."""
+        """The same candle at another time."""
         return Candle(
             self.symbol,
             open_ns,
@@ -61,12 +66,24 @@ class Candle(msgspec.Struct, frozen=True, gc=False):
         )
 
 
+Item = Candle | MarketEvent
+"""What a market has: candles that a provider's counterpart makes its messages of, or the events themselves."""
+
+
 class MarketSource(Protocol):
-    """Something that has candles."""
+    """A market: something that has items, at known times.
+
+    Whoever has another one hands it to the simulator: prices of one's own, or what was captured.
+    """
+
+    @property
+    def step_ns(self) -> int:
+        """How long after it opens an item is complete, and so is sent: a candle's length, 0 for events."""
+        ...
 
     @property
     def first_ns(self) -> int | None:
-        """Open of the first candle there is; None when there are candles at all times."""
+        """Open of the first item there is; None when there are some at all times."""
         ...
 
     def knows(self, symbol: str) -> bool:
@@ -74,13 +91,14 @@ class MarketSource(Protocol):
         ...
 
     def next_open(self, after_ns: int) -> int | None:
-        """Open of the first candle at or after this moment; None when there are no more."""
+        """Open of the first item at or after this moment; None when there are no more."""
         ...
 
-    def candles(self, start_ns: int, end_ns: int, symbols: Collection[str], limit: int) -> tuple[list[Candle], int]:
-        """The candles of these symbols that open in [start, end), by time, then by symbol; and where to go on.
+    def items(self, start_ns: int, end_ns: int, symbols: Collection[str], limit: int) -> tuple[Sequence[Item], int]:
+        """The items of these symbols that open in [start, end), by time, then by symbol; and where to go on.
 
-        About `limit` candles at the most: when there are more, it is to go on before `end_ns`. A minute is never split.
+        About `limit` items at the most: when there are more, it is to go on before `end_ns`. What opens at one moment
+        is never split.
         """
         ...
 
@@ -109,19 +127,31 @@ def add_points(price: str, points: int, decimals: int) -> str:
 class M1Replay:
     """Candles of CSV files `time,open,high,low,close,volume`, one file a symbol, named after it.
 
-    Digits are those of the file. The bid is the close, the ask is the bid plus `spread_points`, where a point is
-    the last decimal of the file. Times without an offset are UTC. With `loop` the files begin anew after their end,
-    some whole days later, without an end. Raises ConfigError, naming file and line.
+    In names %2F and the like stand for characters that file names cannot have. Digits are those of the file. The bid is
+    the close, the ask is the bid plus `spread_points`, or what is `listed` for the symbol, where a point is the last
+    decimal of the file. Times without an offset are UTC. With `loop` the files begin anew after their end, some whole
+    days later, without an end. Raises ConfigError, naming file and line.
     """
 
-    def __init__(self, folder: Path, *, spread_points: int | None = None, loop: bool = False) -> None:
-        from tickstream.simulator.random_market import spread_of
+    step_ns = MINUTE_NS
 
-        files = _csv_files(folder)
-        self.symbols = frozenset(path.stem for path in files)
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        spread_points: int | None = None,
+        form: re.Pattern[str] = SYMBOL,
+        listed: Callable[[str], Instrument] | None = None,
+        loop: bool = False,
+    ) -> None:
+        from tickstream.simulator.random_market import instrument
+
+        files = _csv_files(folder, form)
+        self.symbols = frozenset(files)
         merged: list[Candle] = []
-        for path in files:
-            merged += _read_csv(path, spread_of(path.stem) if spread_points is None else spread_points)
+        for symbol, path in files.items():
+            usual = (listed or instrument)(symbol).spread_points
+            merged += _read_csv(path, symbol, usual if spread_points is None else spread_points)
         merged.sort(key=lambda candle: (candle.open_ns, candle.symbol))
         self._candles = merged
         self._times = [candle.open_ns for candle in merged]
@@ -145,7 +175,7 @@ class M1Replay:
             return self._times[at] + later_ns
         return self._times[0] + later_ns + self._lap_ns if self._loop else None
 
-    def candles(self, start_ns: int, end_ns: int, symbols: Collection[str], limit: int) -> tuple[list[Candle], int]:
+    def items(self, start_ns: int, end_ns: int, symbols: Collection[str], limit: int) -> tuple[list[Candle], int]:
         """The candles that open in [start, end), and where to go on."""
         later_ns = self._laps_before(start_ns) * self._lap_ns
         if self._loop:
@@ -164,7 +194,8 @@ class M1Replay:
         return max(0, moment_ns - self._times[0]) // self._lap_ns if self._loop else 0
 
 
-def _csv_files(folder: Path) -> list[Path]:
+def _csv_files(folder: Path, form: re.Pattern[str]) -> dict[str, Path]:
+    """Symbol -> file."""
     try:
         files = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".csv" and path.is_file())
     except OSError as error:
@@ -177,20 +208,21 @@ def _csv_files(folder: Path) -> list[Path]:
             f"There is no CSV file in {folder}",
             hint="--m1 takes a folder of CSV files, one a symbol: EURUSD.csv with time,open,high,low,close,volume.",
         )
-    for path in files:
-        if SYMBOL.fullmatch(path.stem) is None:
+    named = {unquote(path.stem): path for path in files}
+    for symbol, path in named.items():
+        if form.fullmatch(symbol) is None:
             raise ConfigError(
-                f"{path}: the file name is to be a symbol, and {path.stem!r} is none",
-                hint="Symbols are 1 to 20 of A-Z, 0-9 and the point: rename it, for example to EURUSD.csv.",
+                f"{path}: the file name is to be a symbol, and {symbol!r} is none of this provider",
+                hint="Rename it, for example to EURUSD.csv; BTC%2FUSD.csv is BTC/USD.",
             )
-    return files
+    return named
 
 
 _PRICE = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,25})?")
 _VOLUME = re.compile(r"(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,15})?")
 
 
-def _read_csv(path: Path, spread_points: int) -> list[Candle]:
+def _read_csv(path: Path, symbol: str, spread_points: int) -> list[Candle]:
     try:
         lines = path.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -206,7 +238,7 @@ def _read_csv(path: Path, spread_points: int) -> list[Candle]:
     decimals = _decimals([price for _, row in rows for price in row[1:5]])
     return [
         Candle(
-            path.stem,
+            symbol,
             open_ns,
             row[1],
             row[2],

@@ -1,59 +1,48 @@
-"""A TickAtlas that goes wrong as it was told to. Pure, as the one that does not."""
+"""A provider that goes wrong as it was told to. Pure, as the one that does not."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
+from functools import lru_cache
 from itertools import chain
+from typing import Any
 
 import msgspec
 
-from tickstream.simulator.accounts import Account
+from tickstream.events import Quote
 from tickstream.simulator.bad_bytes import BAD_BYTES, fragmented, payload_of
+from tickstream.simulator.conversation import Conversation, Sifted, Sort
 from tickstream.simulator.faults import Fault, FaultKind, Moment, Schedule
-from tickstream.simulator.market import MINUTE_NS, Candle
-from tickstream.simulator.tickatlas import (
-    Conversation,
-    Delivery,
-    Ending,
-    Message,
-    Outgoing,
-    Push,
-    Raw,
-    Round,
-    Rules,
-    push,
-)
+from tickstream.simulator.market import MINUTE_NS, Candle, Item
+from tickstream.simulator.outgoing import Delivery, Ending, Message, Outgoing, Push, Raw, Round, delivery_of
+from tickstream.timestamps import Timestamp
 
 FLAP_S = 2.0
 SKEW_NS = 60 * MINUTE_NS
-BURST_MINUTES = 1_000
+BURST_STEPS = 1_000
 
-REFUSALS = {
-    "auth-timeout": "auth_timeout",
-    "invalid-key": "invalid_key",
-    "connection-limit": "connection_limit",
-    "forbidden": "forbidden",
-}
-"""Fault -> error code."""
+WITHHELD: dict[Sort, str] = {"auth": "no-auth-reply", "ack": "no-ack", "heartbeat": "no-heartbeat", "pong": "no-pong"}
+"""Messages -> the fault in which they are not sent."""
 
 
-class FaultyConversation(Conversation):
-    """One connection with faults. `skip` lets the market jump forward by so many minutes."""
+class Misbehaving(Conversation):
+    """What stands before a provider's own conversation (see `misbehaving`), so that it has these faults.
 
-    def __init__(self, rules: Rules, now: float, faults: list[Fault], skip: Callable[[int], None]) -> None:
-        super().__init__(rules, now)
+    `skip` lets the market jump forward by so many steps.
+    """
+
+    def __init__(self, shared: Any, now: float, faults: list[Fault], skip: Callable[[int], None]) -> None:
+        super().__init__(shared, now)
         self._schedule = Schedule(faults)
         self._skip = skip
         self._modes: set[str] = set()
-        self._key = ""
         self._pushed = 0
         self._flap_at: float | None = None
         self._audible: int | None = None
         """So many of the items queued are still sent; None: all."""
         self._held: dict[str, Push] = {}
-        self._broke = False
         self._now = now
-        self._fire("connect")
+        self.moment("connect")
 
     # When.
 
@@ -82,18 +71,9 @@ class FaultyConversation(Conversation):
         moments = [super().next_deadline(), self._flap_at, None if second is None else self._opened + second]
         return min((at for at in moments if at is not None), default=None)
 
-    def authenticate(self, request: dict[str, object], now: float) -> None:
-        """The moment `auth`: instead of the answer, if the fault ends the connection."""
-        self._key = str(request.get("key", request.get("api_key", "")))
-        self._fire("auth")
-        if self.ending is None:
-            super().authenticate(request, now)
-
-    def subscribe(self, symbols: list[str]) -> None:
-        """The moment `subscribe`: modes begin before the answer, all else comes after it."""
-        self._fire("subscribe", modes_only=True)
-        self._subscribe(symbols)
-        self._fire("subscribe")
+    def moment(self, moment: Moment) -> None:
+        """This moment has come."""
+        self._fire(moment)
 
     def hand_out(self, delivery: Delivery) -> None:
         """The moments after so many pushes."""
@@ -119,18 +99,14 @@ class FaultyConversation(Conversation):
         name = kind.name
         if kind.sort == "mode":
             self._begin(name)
+        elif name in self.faults:
+            self.faults[name](self, self._now)
         elif name in BAD_BYTES:
-            self._outgoing += BAD_BYTES[name](next(iter(self.symbols), "EURUSD"))
-        elif name in REFUSALS:
-            self.refuse(REFUSALS[name])
+            self._outgoing += BAD_BYTES[name](self.sample, min(self.symbols, default=self.sample.some_symbol))
         elif name.startswith("close-"):
             self.ending = Ending(int(name.removeprefix("close-")), "fault")
         else:
             _EVENTS[name](self)
-
-    def echo_key(self) -> None:
-        """Betray the key."""
-        self.refuse("invalid_key", f"Unknown or revoked API key: {self._key}")
 
     def flap(self) -> None:
         """Close a little later."""
@@ -138,21 +114,7 @@ class FaultyConversation(Conversation):
 
     def burst(self) -> None:
         """Let the market jump."""
-        self._skip(BURST_MINUTES)
-
-    def go_broke(self) -> None:
-        """Use up the day's credits, now or as soon as we know whose."""
-        self._broke = True
-        if self.account is not None:
-            self.account.exhaust(self._now)
-            self.pause()
-
-    def welcome(self, account: Account, now: float) -> None:
-        """The key is good."""
-        if self._broke:
-            account.exhaust(now)
-        if "no-auth-reply" not in self._modes:
-            super().welcome(account, now)
+        self._skip(BURST_STEPS)
 
     # What lasts.
 
@@ -164,30 +126,29 @@ class FaultyConversation(Conversation):
         elif name == "slow-frame":
             self.slow = True
 
-    def _subscribe(self, symbols: list[str]) -> None:
+    def sift(
+        self,
+        symbols: Iterable[str],
+        knows: Callable[[str], bool],
+        active: Container[str] = frozenset(),
+        room: int | None = None,
+    ) -> Sifted:
+        """A subscription has come: modes begin before it is answered, all else comes after the answer."""
+        self._fire("subscribe", modes_only=True)
+        wanted = list(symbols)
         if "symbol-limit" in self._modes:
-            self.error("symbol_limit")
-            self.acknowledge("subscribed")
-            return
-        if "invalid-symbol" in self._modes and symbols:
-            self.error("invalid_symbol", f"Unknown symbol: {symbols[0]}")
-            symbols = symbols[1:]
-        super().subscribe(symbols[:-1] if "partial-ack" in self._modes else symbols)
+            return Sifted([], [], wanted)
+        refused = wanted[:1] if "invalid-symbol" in self._modes else []
+        wanted = wanted[len(refused) :]
+        if "partial-ack" in self._modes:
+            wanted = wanted[:-1]
+        good, unknown, over = super().sift(wanted, knows, active, room)
+        return Sifted(good, [*refused, *unknown], over)
 
-    def acknowledge(self, kind: str) -> None:
-        """Answer with all symbols that are active now."""
-        if "no-ack" not in self._modes:
-            super().acknowledge(kind)
-
-    def heartbeat(self) -> None:
-        """A sign of life."""
-        if "no-heartbeat" not in self._modes:
-            super().heartbeat()
-
-    def pong(self) -> None:
-        """Answer a JSON ping."""
-        if "no-pong" not in self._modes:
-            super().pong()
+    def send(self, payload: bytes, sort: Sort = "other") -> None:
+        """Queue a message, unless it is of a sort that is withheld."""
+        if WITHHELD.get(sort) not in self._modes:
+            super().send(payload, sort)
 
     def ping(self, payload: bytes) -> None:
         """Answer a ping frame."""
@@ -206,7 +167,7 @@ class FaultyConversation(Conversation):
             out, self._audible = out[: self._audible], 0
         return [_in_fragments(item) for item in out] if "fragments" in self._modes else out
 
-    # Quotes.
+    # Data.
 
     def _emit(self, pushes: list[Push]) -> None:
         if self._modes & _CHANGES.keys():
@@ -216,51 +177,62 @@ class FaultyConversation(Conversation):
         if "duplicate" in self._modes:
             pushes = list(chain.from_iterable((one, one) for one in pushes))
         if pushes:
-            self._outgoing.append(Delivery(pushes, b"".join([one.frame for one in pushes])))
+            super().hand_out(delivery_of(pushes))
 
     def _changed(self, one: Push) -> Push:
-        candle = one.candle
+        item = one.item
         for name, change in _CHANGES.items():
             if name in self._modes:
-                candle = change(candle)
-        return push(candle, self.rules.spread_in_price)
+                item = change(item)
+        return one if item is one.item else self.push(item)
 
     def _swapped(self, pushes: list[Push]) -> Iterable[Push]:
-        """Each second push of a symbol before the first: it is held back until then."""
+        """Each second push of a topic before the first: it is held back until then."""
         for one in pushes:
-            held = self._held.pop(one.candle.symbol, None)
+            held = self._held.pop(one.topic, None)
             if held is None:
-                self._held[one.candle.symbol] = one
+                self._held[one.topic] = one
             else:
                 yield one
                 yield held
 
 
-_EVENTS: dict[str, Callable[[FaultyConversation], None]] = {
-    "echo-key": FaultyConversation.echo_key,
-    "flap": FaultyConversation.flap,
-    "burst": FaultyConversation.burst,
-    "quota-exceeded": FaultyConversation.go_broke,
+@lru_cache(maxsize=64)
+def misbehaving(kind: type[Conversation]) -> type[Misbehaving]:
+    """A provider's conversation that can have faults."""
+    return type(f"Misbehaving{kind.__name__}", (Misbehaving, kind), {})
+
+
+_EVENTS: dict[str, Callable[[Misbehaving], None]] = {
+    "flap": Misbehaving.flap,
+    "burst": Misbehaving.burst,
     "drop": lambda conversation: setattr(conversation, "ending", Ending(None)),
     "reset": lambda conversation: setattr(conversation, "ending", Ending(None, reset=True)),
 }
 
 
-def _crossed(candle: Candle) -> Candle:
-    return msgspec.structs.replace(candle, bid=candle.ask, ask=candle.bid, spread_points=-candle.spread_points)
+def _skewed(item: Item) -> Item:
+    if isinstance(item, Candle):
+        return item.at(item.open_ns + SKEW_NS)
+    return item if item.ts_event is None else msgspec.structs.replace(item, ts_event=Timestamp(item.ts_event + SKEW_NS))
 
 
-_CHANGES: dict[str, Callable[[Candle], Candle]] = {
-    "skew": lambda candle: candle.at(candle.open_ns + SKEW_NS),
-    "crossed": _crossed,
-    "null-quote": lambda candle: msgspec.structs.replace(candle, bid="null", ask="null"),
-}
+def _crossed(item: Item) -> Item:
+    if isinstance(item, Candle):
+        return msgspec.structs.replace(item, bid=item.ask, ask=item.bid, spread_points=-item.spread_points)
+    return msgspec.structs.replace(item, bid=item.ask, ask=item.bid) if isinstance(item, Quote) else item
+
+
+def _without_quote(item: Item) -> Item:
+    return msgspec.structs.replace(item, bid="null", ask="null") if isinstance(item, Candle) else item
+
+
+_CHANGES: dict[str, Callable[[Item], Item]] = {"skew": _skewed, "crossed": _crossed, "null-quote": _without_quote}
 
 
 def _in_fragments(item: Outgoing) -> Outgoing:
     if isinstance(item, Message):
         return Raw(fragmented(item.payload))
     if isinstance(item, Delivery):
-        pushes = [Push(one.candle, fragmented(payload_of(one.frame))) for one in item.pushes]
-        return Delivery(pushes, b"".join([one.frame for one in pushes]))
+        return delivery_of([Push(one.item, one.topic, fragmented(payload_of(one.frame))) for one in item.pushes])
     return item

@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from tickstream.errors import UsageError
-from tickstream.simulator.accounts import PLANS
-from tickstream.simulator.market import SYMBOL
-from tickstream.suggestions import shown
+from tickstream.simulator import load
 
 AtEnd = Literal["idle", "close", "loop"]
 MarketHours = Literal["follow", "ignore"]
@@ -21,15 +19,30 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 RACE = float("inf")
 """The speed `max`: as fast as the clients read."""
 
+PARTICULAR: dict[str, tuple[str, object]] = {
+    "plan": ("plans", None),
+    "keys": ("keys", ()),
+    "quota": ("credits", "plan"),
+    "quota_reset_after_s": ("credits", None),
+    "max_symbols": ("limit of symbols", None),
+    "heartbeat_s": ("heartbeats whose pace could be changed", None),
+    "auth_deadline_s": ("authentication", None),
+    "spread_in_price": ("spread in its messages", False),
+    "close_code": ("errors that end the connection", 1008),
+}
+"""Options that not every provider knows -> what it then lacks, and the default, which says nothing."""
+
 
 @dataclass(frozen=True)
 class SimulatorOptions:
     """All settings of a simulator; the defaults are those of `tickstream simulate`.
 
-    Market time goes `speed` times as fast as real time: one push a symbol every `60 / speed` seconds. Raises
-    UsageError for settings that make no sense together.
+    Market time goes `speed` times as fast as real time. Raises UsageError for settings that make no sense together, or
+    not with this provider.
     """
 
+    provider: str = "tickatlas"
+    """Whose protocol to speak."""
     host: str = "127.0.0.1"
     port: int = 0
     """0: any free one."""
@@ -39,7 +52,8 @@ class SimulatorOptions:
     """Speak TLS; without a certificate of yours, with one made for this run."""
     tls_cert: Path | None = None
     tls_key: Path | None = None
-    plan: str = "pro"
+    plan: str | None = None
+    """None: the provider's usual one."""
     keys: tuple[str, ...] = ()
     """Keys to accept; none: all."""
     quota: Quota = "plan"
@@ -57,8 +71,10 @@ class SimulatorOptions:
     """The only symbols there are, in a random market."""
     start_ns: int | None = None
     """Where market time begins."""
-    heartbeat_s: float = 30.0
-    auth_deadline_s: float = 10.0
+    heartbeat_s: float | None = None
+    """None: the provider's own."""
+    auth_deadline_s: float | None = None
+    """None: the provider's own."""
     market_hours: MarketHours | None = None
     """None: follow them at real speed in a random market, else ignore them."""
     at_end: AtEnd = "idle"
@@ -77,19 +93,15 @@ class SimulatorOptions:
     """Gets one line for each thing that happens to a connection."""
 
     def __post_init__(self) -> None:
-        if self.plan not in PLANS:
-            raise UsageError(f"There is no plan {shown(self.plan)}", hint=f"Plans: {', '.join(PLANS)}.")
         if not self.public and self.host not in LOOPBACK:
             raise UsageError(
                 f"{self.host} can be reached by other machines, and the simulator checks nobody",
                 hint="Use 127.0.0.1, or add --public when that is what you want.",
             )
-        for symbol in self.known:
-            if SYMBOL.fullmatch(symbol) is None:
-                raise UsageError(f"{shown(symbol)} is no symbol", hint="Symbols are 1 to 20 of A-Z, 0-9 and the point.")
-        seconds = {"heartbeat": self.heartbeat_s, "auth deadline": self.auth_deadline_s}
-        for name, value in {"speed": self.speed, **seconds}.items():
-            if not value > 0:
+        for name, value in {
+            "speed": self.speed, "heartbeat": self.heartbeat_s, "auth deadline": self.auth_deadline_s
+        }.items():  # fmt: skip
+            if value is not None and not value > 0:
                 raise UsageError(f"The {name} is to be more than 0")
         if self.close_code is not None and not _may_be_sent(self.close_code):
             raise UsageError(f"{self.close_code} is no close code that may be sent", hint="Use 1000, 1008 or 4001.")
@@ -97,6 +109,7 @@ class SimulatorOptions:
             raise UsageError(
                 "A certificate needs its key, and a key its certificate", hint="Give both --tls-cert and --tls-key."
             )
+        load(self.provider).check(self)
 
     @property
     def secure(self) -> bool:
@@ -109,13 +122,6 @@ class SimulatorOptions:
         if self.market_hours is not None:
             return self.market_hours == "follow"
         return self.speed == 1.0 and self.m1 is None and self.start_ns is None
-
-    @property
-    def daily_quota(self) -> int | None:
-        """Credits a day; None: unlimited."""
-        if self.quota == "plan":
-            return PLANS[self.plan].daily_quota
-        return None if self.quota == "unlimited" else int(self.quota)
 
 
 def _may_be_sent(code: int) -> bool:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 
 from tickstream.session.frames import TEXT, encode_frame
-from tickstream.simulator.tickatlas import Delivery, Flood, Message, Outgoing, Push, Raw
+from tickstream.simulator.outgoing import Delivery, Flood, Message, Outgoing, Push, Raw
 
 FULL = 256 * 1024
 """Bytes after which no more is taken in until some have left: what one send may carry."""

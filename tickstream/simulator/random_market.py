@@ -1,22 +1,23 @@
 """Plausible candles of any symbol, out of nothing but a seed. Pure.
 
-A price is a sum of waves of noise, from one minute to 45 days long, each twice as high and four times as long as
-the one before it: that is what a random walk looks like, but the price of any minute is known without walking
-there. So the same seed, symbol and minute give the same candle, in whatever order one asks.
+A price is a sum of waves of noise, from one step (a minute, unless told otherwise) to 65,536 steps long, each twice as
+high and four times as long as the one before it: that is what a random walk looks like, but the price of any step is
+known without walking there. So the same seed, symbol and step give the same candle, in whatever order one asks.
 """
 
 from __future__ import annotations
 
+import re
 import zlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from tickstream.simulator.market import MINUTE_NS, SYMBOL, Candle, decimal_text, points_of
 
 
 class Instrument(NamedTuple):
-    """What is typical of a symbol: a price, whose decimals are the symbol's, the spread and the move of a minute,
-    both in points (units of the last decimal)."""
+    """What is typical of a symbol: a price, whose decimals are the symbol's, the spread and the move of a step, both in
+    points (units of the last decimal)."""
 
     price: str
     spread_points: int
@@ -57,7 +58,7 @@ INSTRUMENTS: dict[str, Instrument] = {
 }
 
 WAVES = 9
-"""Waves of 1, 4, 16, ... minutes; the longest has 65,536 (45 days)."""
+"""Waves of 1, 4, 16, ... steps; the longest has 65,536 (45 days of minutes)."""
 
 _CURRENCIES = frozenset(
     (
@@ -85,11 +86,6 @@ _CURRENCIES = frozenset(
 )
 
 
-def spread_of(symbol: str) -> int:
-    """The usual spread of a symbol in points."""
-    return instrument(symbol).spread_points
-
-
 def instrument(symbol: str) -> Instrument:
     """What is typical of a symbol; unknown ones get a price of their own that never changes."""
     known = INSTRUMENTS.get(symbol)
@@ -104,10 +100,10 @@ def instrument(symbol: str) -> Instrument:
 
 
 class RandomMarket:
-    """Candles of every symbol that looks like one, at every minute.
+    """Candles of every symbol that looks like one, at every step of `step_ns`.
 
-    `known` limits it to these symbols; without it all are known but those that begin with BAD. `follow_hours` keeps
-    closed markets silent.
+    `known` limits it to these symbols; without it all that look like one (`form`) are known, but those that begin with
+    BAD. `listed` says what is typical of a symbol. `follow_hours` keeps closed markets silent.
     """
 
     first_ns = None
@@ -119,52 +115,57 @@ class RandomMarket:
         known: Collection[str] = (),
         spread_points: int | None = None,
         follow_hours: bool = False,
+        form: re.Pattern[str] = SYMBOL,
+        listed: Callable[[str], Instrument] = instrument,
+        step_ns: int = MINUTE_NS,
     ) -> None:
+        self.step_ns = step_ns
         self._seed = seed
         self._known = frozenset(known)
         self._spread_points = spread_points
         self._follow_hours = follow_hours
+        self._form = form
+        self._listed = listed
         self._walks: dict[str, _Walk] = {}
 
     def knows(self, symbol: str) -> bool:
         """True for symbols that can be subscribed."""
         if self._known:
             return symbol in self._known
-        return SYMBOL.fullmatch(symbol) is not None and not symbol.startswith("BAD")
+        return self._form.fullmatch(symbol) is not None and not symbol.startswith("BAD")
 
     def next_open(self, after_ns: int) -> int:
-        """The next whole minute."""
-        return -(-after_ns // MINUTE_NS) * MINUTE_NS
+        """The next whole step."""
+        return -(-after_ns // self.step_ns) * self.step_ns
 
-    def candles(self, start_ns: int, end_ns: int, symbols: Collection[str], limit: int) -> tuple[list[Candle], int]:
+    def items(self, start_ns: int, end_ns: int, symbols: Collection[str], limit: int) -> tuple[list[Candle], int]:
         """The candles that open in [start, end), by time and symbol, and where to go on."""
         found: list[Candle] = []
         walks = [self._walk(symbol) for symbol in sorted(symbols)]
-        for minute in range(-(-start_ns // MINUTE_NS), -(-end_ns // MINUTE_NS)):
+        for step in range(-(-start_ns // self.step_ns), -(-end_ns // self.step_ns)):
             if len(found) >= limit:
-                return found, minute * MINUTE_NS
-            found += [walk.candle(minute) for walk in walks if self._is_open(walk.symbol, minute)]
+                return found, step * self.step_ns
+            found += [walk.candle(step, self.step_ns) for walk in walks if self._is_open(walk.symbol, step)]
         return found, end_ns
 
-    def _is_open(self, symbol: str, minute: int) -> bool:
+    def _is_open(self, symbol: str, step: int) -> bool:
         if not self._follow_hours:
             return True
         from tickstream.markets import market_of
 
-        return market_of(symbol).is_open(minute * MINUTE_NS)
+        return market_of(symbol).is_open(step * self.step_ns)
 
     def _walk(self, symbol: str) -> _Walk:
         walk = self._walks.get(symbol)
         if walk is None:
-            walk = self._walks[symbol] = _Walk(symbol, self._seed, self._spread_points)
+            walk = self._walks[symbol] = _Walk(symbol, self._listed(symbol), self._seed, self._spread_points)
         return walk
 
 
 class _Walk:
-    """The path of one symbol. Remembers the ends of the waves it is in: minutes in a row cost little."""
+    """The path of one symbol. Remembers the ends of the waves it is in: steps in a row cost little."""
 
-    def __init__(self, symbol: str, seed: int, spread_points: int | None) -> None:
-        kind = instrument(symbol)
+    def __init__(self, symbol: str, kind: Instrument, seed: int, spread_points: int | None) -> None:
         self.symbol = symbol
         self.decimals = len(kind.price.partition(".")[2])
         self.spread_points = kind.spread_points if spread_points is None else spread_points
@@ -174,16 +175,16 @@ class _Walk:
         self._ends: list[tuple[int, int, int]] = [(-1, 0, 0)] * WAVES
         self._last = (-1, 0)
 
-    def candle(self, minute: int) -> Candle:
-        first, last = self._price(minute), self._price(minute + 1)
-        luck = _hash(self._salt ^ minute)
+    def candle(self, step: int, step_ns: int) -> Candle:
+        first, last = self._price(step), self._price(step + 1)
+        luck = _hash(self._salt ^ step)
         high = max(first, last) + (luck & 0xFF) * self._move // 256
         low = max(1, min(first, last) - (luck >> 8 & 0xFF) * self._move // 256)
         decimals = self.decimals
         bid = decimal_text(last, decimals)
         return Candle(
             self.symbol,
-            minute * MINUTE_NS,
+            step * step_ns,
             decimal_text(first, decimals),
             decimal_text(high, decimals),
             decimal_text(low, decimals),
@@ -195,26 +196,26 @@ class _Walk:
             decimals,
         )
 
-    def _price(self, minute: int) -> int:
+    def _price(self, step: int) -> int:
         known, price = self._last
-        if known == minute:
+        if known == step:
             return price
-        price = max(1, self._base + sum(self._wave(wave, minute) for wave in range(WAVES)))
-        self._last = (minute, price)
+        price = max(1, self._base + sum(self._wave(wave, step) for wave in range(WAVES)))
+        self._last = (step, price)
         return price
 
-    def _wave(self, wave: int, minute: int) -> int:
-        step, into = minute >> 2 * wave, minute & (1 << 2 * wave) - 1
+    def _wave(self, wave: int, step: int) -> int:
+        crest, into = step >> 2 * wave, step & (1 << 2 * wave) - 1
         known, begin, end = self._ends[wave]
-        if known != step:
-            begin, end = self._height(wave, step), self._height(wave, step + 1)
-            self._ends[wave] = (step, begin, end)
+        if known != crest:
+            begin, end = self._height(wave, crest), self._height(wave, crest + 1)
+            self._ends[wave] = (crest, begin, end)
         return begin + ((end - begin) * into >> 2 * wave)
 
-    def _height(self, wave: int, step: int) -> int:
+    def _height(self, wave: int, crest: int) -> int:
         """Between -top and +top."""
         top = self._move << wave
-        return _hash(self._salt ^ (wave + 1 << 56) ^ step) % (2 * top + 1) - top
+        return _hash(self._salt ^ (wave + 1 << 56) ^ crest) % (2 * top + 1) - top
 
 
 def _hash(value: int) -> int:

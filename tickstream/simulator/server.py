@@ -1,6 +1,6 @@
-"""The simulator: a TickAtlas on your own machine.
+"""The simulator: a provider on your own machine.
 
-    with Simulator(SimulatorOptions(speed=60)) as simulator:
+    with Simulator(SimulatorOptions(provider="tickatlas", speed=60)) as simulator:
         ...  # connect to simulator.url
 
 Threads: one that accepts, one that makes the market, one for each client. What was tested, was tested on Linux.
@@ -17,20 +17,22 @@ from pathlib import Path
 from types import TracebackType
 
 from tickstream.errors import ConfigError, NetworkError, TickstreamError
-from tickstream.simulator.accounts import PLANS, Accounts
+from tickstream.simulator import load
 from tickstream.simulator.bad_answers import BAD_ANSWERS, Asked, Step
 from tickstream.simulator.broadcast import Broadcaster
 from tickstream.simulator.certificate import Certificate
 from tickstream.simulator.connection import Connection, Shared
+from tickstream.simulator.conversation import Conversation
+from tickstream.simulator.counterpart import Counterpart
 from tickstream.simulator.faults import faults_of, parse_fault
 from tickstream.simulator.journal import Journal, Sent
 from tickstream.simulator.listening import Listener
-from tickstream.simulator.market import DAY_NS, MINUTE_NS, Candle, M1Replay, MarketSource
-from tickstream.simulator.misbehaviour import FaultyConversation
+from tickstream.simulator.market import DAY_NS, MINUTE_NS, M1Replay, MarketSource
+from tickstream.simulator.misbehaviour import misbehaving
 from tickstream.simulator.options import RACE, SimulatorOptions
+from tickstream.simulator.outgoing import Ending
 from tickstream.simulator.pace import MarketClock, PacedClock, WallClock
 from tickstream.simulator.random_market import RandomMarket
-from tickstream.simulator.tickatlas import PATH, Conversation, Ending, Round, Rules, push
 from tickstream.simulator.trap import Trap
 
 STOP_S = 4.0
@@ -43,23 +45,27 @@ START_DAYS_AGO = 30
 class Simulator:
     """A running server: `start` (or `with`) begins it, `stop` ends it; it cannot be started twice.
 
-    The attributes that count may be read at any time; `wait_for` waits for them. Raises NetworkError when the port
-    cannot be had, ConfigError for a bad folder of candles or certificate, OutputError for a journal that cannot be
-    written.
+    `market` is what it sends; without one, prices are made up or read from files, as the options say. The attributes
+    that count may be read at any time; `wait_for` waits for them. Raises NetworkError when the port cannot be had,
+    ConfigError for a bad folder of candles or certificate, OutputError for a journal that cannot be written.
     """
 
-    def __init__(self, options: SimulatorOptions | None = None) -> None:
+    def __init__(self, options: SimulatorOptions | None = None, market: MarketSource | None = None) -> None:
         self.options = options or SimulatorOptions()
         self.connections = 0
         """TCP connections accepted so far."""
         self.failure: TickstreamError | None = None
         """What made it fail: it goes on serving as well as it can until it is stopped."""
         self._on_failure: Callable[[], None] = lambda: None
-        self._source = _source(self.options)
-        self._rules = _rules(self.options, self._source)
+        kind = load(self.options.provider)
+        self._source = _source(self.options, kind) if market is None else market
+        first_ns = _first_ns(self.options, self._source, time.time_ns())
+        self._counterpart = kind(self.options, self._source, first_ns)
+        self._faults = tuple(parse_fault(text, kind.faults()) for text in self.options.faults)
         self._journal = Journal(self.options.journal, keep=self.options.record)
         self._certificate = _certificate(self.options)
         self._shared = Shared(
+            (kind.path, *kind.paths),
             self._converse,
             self._bad_answer,
             self._log,
@@ -72,11 +78,10 @@ class Simulator:
             self._shared,
             start=self._start_market,
             audience=lambda: self.clients,
-            to_round=self._to_round,
+            to_round=self._counterpart.round,
             at_end=self._at_end,
             waits=self._source.first_ns is not None or self.options.speed != 1.0,
         )
-        self._faults = tuple(parse_fault(text) for text in self.options.faults)
         self._trap: Trap | None = None
         self._listener: Listener | None = None
         self._port = 0
@@ -141,7 +146,7 @@ class Simulator:
     def url(self) -> str:
         """Where clients connect to."""
         host = f"[{self.options.host}]" if ":" in self.options.host else self.options.host
-        return f"{'wss' if self.options.secure else 'ws'}://{host}:{self._port}{PATH}"
+        return f"{'wss' if self.options.secure else 'ws'}://{host}:{self._port}{self._counterpart.path}"
 
     @property
     def ca_file(self) -> Path | None:
@@ -199,9 +204,9 @@ class Simulator:
         """Close all connections with this code."""
         self._end_all(Ending(code, reason))
 
-    def skip(self, minutes: int) -> None:
-        """Let the market jump forward: the pushes of all these minutes come at once."""
-        self._broadcaster.skip(minutes)
+    def skip(self, steps: int) -> None:
+        """Let the market jump forward: the pushes of all these steps (minutes, where it has none) come at once."""
+        self._broadcaster.skip(steps * (self._source.step_ns or MINUTE_NS))
 
     # The parts.
 
@@ -244,9 +249,8 @@ class Simulator:
 
     def _converse(self, number: int, now: float) -> Conversation:
         faults = faults_of(self._faults, number)
-        if faults:
-            return FaultyConversation(self._rules, now, faults, self.skip)
-        return Conversation(self._rules, now)
+        kind, shared = self._counterpart.conversation, self._counterpart.shared
+        return misbehaving(kind)(shared, now, faults, self.skip) if faults else kind(shared, now)
 
     def _bad_answer(self, number: int, asked: Asked) -> Iterator[Step] | None:
         """The answer to a request for an upgrade, if it is to be a bad one."""
@@ -258,21 +262,16 @@ class Simulator:
             asked = asked._replace(elsewhere=self.url.replace(f":{self._port}/", f":{self._trap.port}/"))
         return BAD_ANSWERS[names[0]](asked)
 
-    def _to_round(self, candles: list[Candle]) -> Round:
-        due = Round([push(candle, self._rules.spread_in_price) for candle in candles])
-        self._rules.accounts.day = due.day
-        return due
-
     def _start_market(self) -> tuple[MarketClock | None, int]:
-        """The market's clock, and the open of its first candle. Called when the market begins."""
+        """The market's clock, and the open of its first item. Called when the market begins."""
         options, now_ns = self.options, time.time_ns()
         if options.speed == 1.0 and self._source.first_ns is None and options.start_ns is None:
-            return WallClock(), now_ns - now_ns % MINUTE_NS
+            return WallClock(), now_ns - now_ns % self._source.step_ns
         first_ns = _first_ns(options, self._source, now_ns)
         if options.speed == RACE:
             return None, first_ns
         # A made-up market moves at once: its first candle has just closed. A replay leaves time to subscribe.
-        begins_ns = first_ns + (MINUTE_NS if self._source.first_ns is None else 0)
+        begins_ns = first_ns + (self._source.step_ns if self._source.first_ns is None else 0)
         return PacedClock(begins_ns, time.monotonic(), options.speed), first_ns
 
     def _at_end(self, client: Connection) -> None:
@@ -311,31 +310,23 @@ def _certificate(options: SimulatorOptions) -> Certificate | None:
     return Certificate.throw_away() if options.tls else None
 
 
-def _source(options: SimulatorOptions) -> MarketSource:
+def _source(options: SimulatorOptions, kind: type[Counterpart]) -> MarketSource:
     if options.m1 is not None:
-        return M1Replay(options.m1, spread_points=options.spread_points, loop=options.at_end == "loop")
+        loop = options.at_end == "loop"
+        return M1Replay(options.m1, spread_points=options.spread_points, form=kind.form, listed=kind.listed, loop=loop)
     return RandomMarket(
-        options.seed, known=options.known, spread_points=options.spread_points, follow_hours=options.follows_hours
-    )
-
-
-def _rules(options: SimulatorOptions, source: MarketSource) -> Rules:
-    plan = PLANS[options.plan]
-    accounts = Accounts(plan, keys=options.keys, quota=options.daily_quota, reset_after_s=options.quota_reset_after_s)
-    accounts.day = (_first_ns(options, source, time.time_ns()) + MINUTE_NS) // DAY_NS
-    return Rules(
-        accounts,
-        options.max_symbols or plan.max_symbols or 0,
-        source.knows,
-        options.heartbeat_s,
-        options.auth_deadline_s,
-        options.spread_in_price,
-        options.close_code,
+        options.seed,
+        known=options.known,
+        spread_points=options.spread_points,
+        follow_hours=options.follows_hours,
+        form=kind.form,
+        listed=kind.listed,
+        step_ns=kind.step_ns,
     )
 
 
 def _first_ns(options: SimulatorOptions, source: MarketSource, now_ns: int) -> int:
-    """Open of the first candle."""
+    """Open of the first item. Raises ConfigError when there is none."""
     wanted_ns = options.start_ns
     if source.first_ns is not None:
         first_ns = source.next_open(wanted_ns) if wanted_ns is not None else source.first_ns
@@ -345,4 +336,4 @@ def _first_ns(options: SimulatorOptions, source: MarketSource, now_ns: int) -> i
     if wanted_ns is None and options.speed != 1.0:
         wanted_ns = now_ns - START_DAYS_AGO * DAY_NS
     start_ns = now_ns if wanted_ns is None else wanted_ns
-    return start_ns - start_ns % MINUTE_NS
+    return start_ns - start_ns % source.step_ns

@@ -1,4 +1,4 @@
-"""TickAtlas, the server's side of one connection. Pure: messages in, messages out, time as an argument.
+"""TickAtlas, the server's side: plans, credits, authentication, one-minute candles. Pure: time is an argument.
 
 Wire facts: TickAtlas' streaming guide (tickatlas.com/guides/websocket-streaming). What the guide leaves open is a
 convention of ours and marked so: additive subscriptions, `unsubscribed`, the codes `not_authenticated`,
@@ -7,21 +7,45 @@ convention of ours and marked so: additive subscriptions, `unsubscribed`, the co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import cached_property, lru_cache
-from itertools import accumulate
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, ClassVar
 
 import msgspec
 
-from tickstream.session.frames import PONG, TEXT, encode_frame
+from tickstream import numbers
+from tickstream.credits import Plan
+from tickstream.errors import UsageError
+from tickstream.events import Bar
 from tickstream.simulator.accounts import Account, Accounts
-from tickstream.simulator.market import DAY_NS, MINUTE_NS, Candle, decimal_text
+from tickstream.simulator.conversation import Conversation
+from tickstream.simulator.counterpart import Counterpart
+from tickstream.simulator.faults import SOME_ONLY
+from tickstream.simulator.market import DAY_NS, MINUTE_NS, Candle, Item, MarketSource, decimal_text
+from tickstream.simulator.options import PARTICULAR, SimulatorOptions
+from tickstream.simulator.outgoing import HEADERS, Ending, Push, Round
+from tickstream.simulator.sample import Sample
+from tickstream.suggestions import shown
 from tickstream.timestamps import rfc3339
 
 PATH = "/ws/v1/quotes"
 
 AUTH_DEADLINE_S = 10.0
 HEARTBEAT_S = 30.0
+USUAL_PLAN = "pro"
+
+PLANS: dict[str, Plan] = {
+    plan.name: plan
+    for plan in (
+        Plan("free", 0, 0, 0, 1_000, streaming=False),
+        Plan("payg", None, 0, 0, None, streaming=False),
+        Plan("starter", 29, 5, 5, 10_000),
+        Plan("pro", 79, 4, 50, 100_000),
+        Plan("enterprise", 349, 3, 200, 1_000_000),
+    )
+}
+"""Credits per push and the limit of starter are TickAtlas' own figures. Its limits of pro and enterprise are not
+published (20 at least), its daily credits neither (these are the REST requests a day): the rest is ours."""
 
 ERRORS: dict[str, str] = {
     "auth_timeout": "No auth message within 10 seconds",
@@ -51,71 +75,6 @@ class Rules(msgspec.Struct, frozen=True):
     """Close code after an error; None drops the connection without a close frame."""
 
 
-class Push(msgspec.Struct, frozen=True, gc=False):
-    """A candle on its way to the clients, with its finished frame."""
-
-    candle: Candle
-    frame: bytes
-
-
-class Round:
-    """Pushes that are due together, all on the same market day (the day in which their candles are complete)."""
-
-    def __init__(self, pushes: list[Push]) -> None:
-        self.pushes = pushes
-        self.day = (pushes[0].candle.open_ns + MINUTE_NS) // DAY_NS
-
-    @cached_property
-    def symbols(self) -> frozenset[str]:
-        """All symbols in it."""
-        return frozenset(push.candle.symbol for push in self.pushes)
-
-    @cached_property
-    def data(self) -> bytes:
-        """All frames: made once, for all clients that get the whole round."""
-        return b"".join([push.frame for push in self.pushes])
-
-
-class Message(msgspec.Struct, frozen=True):
-    """To send: one JSON message."""
-
-    payload: bytes
-
-
-class Delivery(msgspec.Struct, frozen=True):
-    """To send: pushes. `data` is all their frames."""
-
-    pushes: list[Push]
-    data: bytes
-
-    def ends(self) -> list[int]:
-        """Where each push ends in `data`."""
-        return list(accumulate(len(push.frame) for push in self.pushes))
-
-
-class Raw(msgspec.Struct, frozen=True):
-    """To send: bytes that are frames already, or should not be."""
-
-    data: bytes
-
-
-class Flood(msgspec.Struct, frozen=True):
-    """To send, and nothing after it: bytes without an end."""
-
-    chunks: Iterator[bytes]
-
-
-Outgoing = Message | Delivery | Raw | Flood
-
-
-class Ending(msgspec.Struct, frozen=True):
-    """The connection is to be closed once all is sent. `code` None: without a close frame; `reset`: by a TCP RST."""
-
-    code: int | None
-    reason: str = ""
-    reset: bool = False
-
-
 def quote(candle: Candle, spread_in_price: bool = False) -> bytes:
     """The `quote` message of a candle. The spread is in points, or in price units."""
     spread = decimal_text(candle.spread_points, candle.decimals) if spread_in_price else candle.spread_points
@@ -138,14 +97,12 @@ def _day_text(day: int) -> str:
 
 
 _CLOCK_TEXTS = tuple(f"{minute // 60:02d}:{minute % 60:02d}:00Z" for minute in range(1440))
-_HEADERS = tuple(encode_frame(TEXT, bytes(length))[: -length or None] for length in range(1024))
-"""Frame headers by length of the payload: looking one up is a third of the work of making one."""
 
 
 def push(candle: Candle, spread_in_price: bool = False) -> Push:
     """The push of a candle."""
     payload = quote(candle, spread_in_price)
-    return Push(candle, _HEADERS[len(payload)] + payload)
+    return Push(candle, candle.symbol, HEADERS[len(payload)] + payload)
 
 
 def message(kind: str, **fields: object) -> bytes:
@@ -153,39 +110,78 @@ def message(kind: str, **fields: object) -> bytes:
     return msgspec.json.encode({"type": kind, **fields})
 
 
-class Conversation:
-    """One connection. Give it what arrives and the time; take `take_outgoing()`, and obey `ending`."""
+def day_of(item: Item) -> int:
+    """The market day in which it is charged: that in which it is complete."""
+    opens = item.open_ns if isinstance(item, Candle) else item.ts_event or item.ts_recv
+    return (opens + MINUTE_NS) // DAY_NS
+
+
+def candle_of(bar: Item) -> Candle | None:
+    """The candle of a bar that was recorded; None for all else."""
+    if not isinstance(bar, Bar):
+        return None
+    decimals = max(map(numbers.places, (bar.open, bar.high, bar.low, bar.close)))
+    spread = 0 if bar.spread is None else int(numbers.decimal(bar.spread).scaleb(decimals))
+    volume, bid, ask = ("null" if value is None else numbers.text(value) for value in (bar.volume, bar.bid, bar.ask))
+    opened, high, low, close = map(numbers.text, (bar.open, bar.high, bar.low, bar.close))
+    opens_ns = bar.ts_event or bar.ts_recv
+    return Candle(bar.symbol, opens_ns, opened, high, low, close, volume, bid, ask, spread, decimals)
+
+
+_SOME_QUOTE: dict[str, object] = {
+    "time": "2026-06-24T14:54:00Z",
+    "open": 1.5,
+    "high": 1.5,
+    "low": 1.5,
+    "close": 1.5,
+    "bid": 1.5,
+    "ask": 1.75,
+    "spread": 12,
+    "volume": 7,
+}
+
+
+class TickAtlasConversation(Conversation):
+    """One connection. It needs a key first, then symbols."""
+
+    sample: ClassVar[Sample] = Sample(
+        harmless=message("heartbeat"),
+        strange=message("auction", state="open"),
+        error=lambda code, text: message("error", code=code, message=text),
+        data=lambda symbol: {"type": "quote", "data": {"symbol": symbol, **_SOME_QUOTE}},
+        symbol=("data", "symbol"),
+        time=("data", "time"),
+        prices=(("data", "open"), ("data", "close"), ("data", "bid")),
+        some_symbol="EURUSD",
+    )
+    faults: ClassVar[Mapping[str, Callable[[Any, float], None]]] = {
+        "auth-timeout": lambda talk, _: talk.refuse("auth_timeout"),
+        "invalid-key": lambda talk, _: talk.refuse("invalid_key"),
+        "echo-key": lambda talk, _: talk.refuse("invalid_key", f"Unknown or revoked API key: {talk.key}"),
+        "connection-limit": lambda talk, _: talk.refuse("connection_limit"),
+        "forbidden": lambda talk, _: talk.refuse("forbidden"),
+        "quota-exceeded": lambda talk, now: talk.go_broke(now),
+    }
+    modes = SOME_ONLY
 
     def __init__(self, rules: Rules, now: float) -> None:
+        super().__init__(rules, now)
         self.rules = rules
         self.account: Account | None = None
-        self.symbols: dict[str, None] = {}
-        """Active symbols in the order of subscription."""
-        self.ending: Ending | None = None
-        self.auth_frames = 0
-        self.deaf = False
-        """True when nothing of the client is to be read any more."""
-        self.slow = False
-        """True when only one byte a second is to be sent."""
-        self._outgoing: list[Outgoing] = []
-        self._notes: list[str] = []
-        self._opened = now
         self._heartbeat_at: float | None = None
         self._paused = False
+        self._broke = False
 
-    def receive(self, payloads: list[bytes], now: float) -> None:
-        """Take messages of the client."""
-        for payload in payloads:
-            if self.ending is not None:
-                return
-            try:
-                decoded = msgspec.json.decode(payload)
-            except (msgspec.DecodeError, ValueError, RecursionError):
-                decoded = None
-            if isinstance(decoded, dict) and isinstance(decoded.get("action"), str):
-                self._handle(decoded, now)
-            else:
-                self.error("invalid_message")
+    def hear(self, payload: bytes, now: float) -> None:
+        """One message of the client."""
+        try:
+            decoded = msgspec.json.decode(payload)
+        except (msgspec.DecodeError, ValueError, RecursionError):
+            decoded = None
+        if isinstance(decoded, dict) and isinstance(decoded.get("action"), str):
+            self._handle(decoded, now)
+        else:
+            self.unreadable()
 
     def tick(self, now: float) -> None:
         """Time has passed: heartbeats, and the end of the wait for an auth message."""
@@ -195,7 +191,7 @@ class Conversation:
             if not self.auth_frames and now >= self._opened + self.rules.auth_deadline_s:
                 self.refuse("auth_timeout")
         elif now >= self._heartbeat_at:
-            self.heartbeat()
+            self.send(message("heartbeat"), "heartbeat")
             missed = int((now - self._heartbeat_at) / self.rules.heartbeat_s)
             self._heartbeat_at += (missed + 1) * self.rules.heartbeat_s
 
@@ -210,46 +206,12 @@ class Conversation:
         wanted = self.wanted(due)
         if not wanted or self.account is None or self.ending is not None:
             return
-        paid = self.account.charge(len(wanted), due.day, now)
+        paid = self.account.charge(len(wanted), day_of(wanted[0].item), now)
         if paid:
             self._paused = False
-            whole = paid == len(due.pushes)
-            pushes = wanted[:paid]
-            self.hand_out(Delivery(pushes, due.data if whole else b"".join([one.frame for one in pushes])))
+            self.hand_out(self.delivery(wanted[:paid], due))
         if paid < len(wanted) or self.account.exhausted:
             self.pause()
-
-    def wanted(self, due: Round) -> list[Push]:
-        """The pushes of a round that are subscribed."""
-        if due.symbols <= self.symbols.keys():
-            return due.pushes
-        return [one for one in due.pushes if one.candle.symbol in self.symbols]
-
-    def hand_out(self, delivery: Delivery) -> None:
-        """Put pushes among what is to be sent."""
-        self._outgoing.append(delivery)
-
-    def take_outgoing(self) -> list[Outgoing]:
-        """What is to be sent since the last call, in order."""
-        out, self._outgoing = self._outgoing, []
-        return out
-
-    def take_notes(self) -> list[str]:
-        """What happened since the last call, for the log: no text of the client is in it."""
-        out, self._notes = self._notes, []
-        return out
-
-    def note(self, text: str) -> None:
-        """Something for the log."""
-        self._notes.append(text)
-
-    def ping(self, payload: bytes) -> None:
-        """A ping frame has come: answer it."""
-        self._outgoing.append(Raw(encode_frame(PONG, payload)))
-
-    def client_closed(self, code: int | None) -> None:
-        """The client's close frame has come: answer with the same code."""
-        self.ending = Ending(code or 1000)
 
     def close(self) -> None:
         """The connection is gone: the key's slot is free again."""
@@ -257,13 +219,18 @@ class Conversation:
             self.rules.accounts.leave(self.account)
             self.account = None
 
-    def send(self, kind: str, **fields: object) -> None:
-        """Queue a message."""
-        self._outgoing.append(Message(message(kind, **fields)))
+    def push(self, item: Item) -> Push:
+        """The push of a candle."""
+        assert isinstance(item, Candle)
+        return push(item, self.rules.spread_in_price)
+
+    def unreadable(self) -> None:
+        """A message has come that is no text."""
+        self.error("invalid_message")
 
     def error(self, code: str, text: str | None = None) -> None:
         """Queue an error; the connection goes on."""
-        self.send("error", code=code, message=ERRORS.get(code, code) if text is None else text)
+        self.send(message("error", code=code, message=ERRORS.get(code, code) if text is None else text), "error")
 
     def refuse(self, code: str, text: str | None = None) -> None:
         """Queue an error, and end the connection."""
@@ -282,7 +249,7 @@ class Conversation:
         elif self.account is None:
             self.error("not_authenticated")
         elif action == "ping":
-            self.pong()
+            self.send(message("pong"), "pong")
         elif action in {"subscribe", "unsubscribe"}:
             wanted = request.get("symbols")
             if not isinstance(wanted, list) or not all(isinstance(symbol, str) for symbol in wanted):
@@ -297,7 +264,10 @@ class Conversation:
     def authenticate(self, request: dict[str, object], now: float) -> None:
         """The first message. `api_key` is accepted for `key`, as one sample of the guide has it."""
         accounts = self.rules.accounts
-        account = accounts.find(request["key"] if "key" in request else request.get("api_key"))
+        key = request["key"] if "key" in request else request.get("api_key")
+        if not self.admit(str(key)):
+            return
+        account = accounts.find(key)
         if account is None:
             self.refuse("invalid_key")
         elif not account.plan.streaming:
@@ -312,50 +282,47 @@ class Conversation:
 
     def welcome(self, account: Account, now: float) -> None:
         """The key is good."""
-        remaining = account.remaining(self.rules.accounts.day, now)
-        self.send(
-            "authenticated",
-            plan=account.plan.name,
-            max_symbols=self.rules.max_symbols,
-            credits_per_push=account.plan.credits_per_push,
-            daily_quota_remaining=remaining,
-        )
+        if self._broke:
+            account.exhaust(now)
+        fields = {
+            "plan": account.plan.name,
+            "max_symbols": self.rules.max_symbols,
+            "credits_per_push": account.plan.credits_per_push,
+            "daily_quota_remaining": account.remaining(self.rules.accounts.day, now),
+        }
+        self.send(message("authenticated", **fields), "auth")
         if account.exhausted:
             self.pause()
 
     def subscribe(self, symbols: list[str]) -> None:
         """Add symbols: what is not known, and what is over the plan's limit, is refused; the rest is active."""
-        unknown = [symbol for symbol in symbols if not self.rules.knows(symbol)]
-        fresh = [symbol for symbol in dict.fromkeys(symbols) if symbol not in self.symbols and symbol not in unknown]
-        room = self.rules.max_symbols - len(self.symbols)
-        self.symbols.update(dict.fromkeys(fresh[:room]))
+        limit = self.rules.max_symbols
+        good, unknown, over = self.sift(symbols, self.rules.knows, self.topics, limit - len(self.topics))
+        self.topics.update({symbol: symbol for symbol in good})
         if unknown:
             self.error("invalid_symbol", f"Unknown symbol: {', '.join(unknown)}")
-        if len(fresh) > room:
-            self.error(
-                "symbol_limit",
-                f"Your plan allows {self.rules.max_symbols} symbols: {', '.join(fresh[room:])} not subscribed",
-            )
+        if over:
+            self.error("symbol_limit", f"Your plan allows {limit} symbols: {', '.join(over)} not subscribed")
         self.acknowledge("subscribed")
+        self.subscribed()
 
     def unsubscribe(self, symbols: list[str]) -> None:
         """Remove symbols; those that are not active do not matter."""
         for symbol in symbols:
-            self.symbols.pop(symbol, None)
+            self.topics.pop(symbol, None)
         self.acknowledge("unsubscribed")
 
     def acknowledge(self, kind: str) -> None:
         """Answer with all symbols that are active now."""
-        self.note(f"{kind}: now {' '.join(self.symbols) or 'nothing'}")
-        self.send(kind, symbols=list(self.symbols), total_subscribed=len(self.symbols))
+        self.note(f"{kind}: now {' '.join(self.topics) or 'nothing'}")
+        self.send(message(kind, symbols=list(self.topics), total_subscribed=len(self.topics)), "ack")
 
-    def heartbeat(self) -> None:
-        """A sign of life."""
-        self.send("heartbeat")
-
-    def pong(self) -> None:
-        """Answer a JSON ping."""
-        self.send("pong")
+    def go_broke(self, now: float) -> None:
+        """Use up the day's credits, now or as soon as we know whose."""
+        self._broke = True
+        if self.account is not None:
+            self.account.exhaust(now)
+            self.pause()
 
     def pause(self) -> None:
         """The credits are used up: say so once."""
@@ -363,3 +330,55 @@ class Conversation:
             self._paused = True
             self.note("quota exceeded")
             self.error("quota_exceeded")
+
+
+class TickAtlas(Counterpart):
+    """TickAtlas: a key has a plan, the plan its credits a push and its symbols; two connections a key."""
+
+    title = "TickAtlas"
+    path = PATH
+    conversation = TickAtlasConversation
+    plans = tuple(PLANS)
+    honours = frozenset(PARTICULAR)
+
+    def __init__(self, options: SimulatorOptions, source: MarketSource, first_ns: int) -> None:
+        super().__init__(options, source, first_ns)
+        plan = PLANS[options.plan or USUAL_PLAN]
+        quota, reset_after_s = daily_quota(options), options.quota_reset_after_s
+        accounts = Accounts(plan, keys=options.keys, quota=quota, reset_after_s=reset_after_s)
+        accounts.day = (first_ns + MINUTE_NS) // DAY_NS
+        self.shared = Rules(
+            accounts,
+            options.max_symbols or plan.max_symbols or 0,
+            source.knows,
+            options.heartbeat_s or HEARTBEAT_S,
+            options.auth_deadline_s or AUTH_DEADLINE_S,
+            options.spread_in_price,
+            options.close_code,
+        )
+
+    @classmethod
+    def check(cls, options: SimulatorOptions) -> None:
+        """Raises UsageError for options that make no sense."""
+        super().check(options)
+        if options.plan is not None and options.plan not in PLANS:
+            raise UsageError(f"There is no plan {shown(options.plan)}", hint=f"Plans: {', '.join(PLANS)}.")
+
+    def round(self, items: Sequence[Item]) -> Round:
+        """A push for each candle."""
+        in_price = self.shared.spread_in_price
+        pushes = [
+            push(candle, in_price) for item in items if (candle := item if type(item) is Candle else candle_of(item))
+        ]
+        self.shared.accounts.day = day_of(items[0])
+        return Round(pushes)
+
+
+def daily_quota(options: SimulatorOptions) -> int | None:
+    """Credits a day; None: unlimited."""
+    if options.quota == "plan":
+        return PLANS[options.plan or USUAL_PLAN].daily_quota
+    return None if options.quota == "unlimited" else int(options.quota)
+
+
+COUNTERPART = TickAtlas
