@@ -56,7 +56,13 @@ def test_a_record_is_about_its_own_symbols_and_provider() -> None:
     assert explained(found, 10, 20, "XAUUSD")
     assert not explained(found, 10, 20, "GBPUSD")
     assert found.between("coinbase", "EURUSD", 10, 20) is None
-    assert sorted(found.symbols()) == [("tickatlas", "EURUSD"), ("tickatlas", "XAUUSD")]
+    assert len(found.of("tickatlas", "XAUUSD")) == 1
+    assert found.of("coinbase", "XAUUSD") == []
+
+
+def test_records_can_be_asked_for_by_when_they_were() -> None:
+    found = records(gap(10, 20), gap(30, 40), gap(50, 60))
+    assert [record.start for record in found.of("tickatlas", "EURUSD", 20, 50)] == [10, 30]
 
 
 def test_the_same_gap_told_by_data_and_manifest_is_one_and_what_is_said_of_the_symbol_alone_counts() -> None:

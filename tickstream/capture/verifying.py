@@ -15,7 +15,7 @@ from tickstream.capture.manifest import Tally
 from tickstream.capture.verifying_bars import BarSeries
 from tickstream.capture.verifying_gaps import GapRecords
 from tickstream.capture.verifying_numbered import NumberedSeries
-from tickstream.capture.verifying_report import SeriesReport
+from tickstream.capture.verifying_report import GapReport, SeriesReport
 from tickstream.capture.verifying_series import Key, Reach, Rules, Series
 from tickstream.events import Bar, Event, Gap, MarketEvent
 
@@ -72,6 +72,22 @@ class Verifier:
             if (provider, symbol) not in seen:
                 reports.append(self._nothing(provider, symbol, expected[provider, symbol]))
         return sorted(reports, key=lambda one: (one.provider, one.symbol, one.type, one.interval or ""))
+
+    def gap_reports(self, reports: Iterable[SeriesReport]) -> list[GapReport]:
+        """The gap records of the symbols of these reports, within the bounds, in the order in which they begin."""
+        found = [
+            GapReport(
+                provider=provider,
+                symbol=symbol,
+                reason=record.reason,
+                start=record.start,
+                end=record.end,
+                missed=record.missed,
+            )
+            for provider, symbol in {(one.provider, one.symbol) for one in reports}
+            for record in self.gaps.of(provider, symbol, self.rules.start, self.rules.end)
+        ]
+        return sorted(found, key=lambda one: (one.start, one.provider, one.symbol, one.end))
 
     def _nothing(self, provider: str, symbol: str, reach: Reach | None) -> SeriesReport:
         """A symbol without a single event: it owes what its neighbours have, if those are bars."""

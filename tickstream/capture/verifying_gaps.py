@@ -43,13 +43,13 @@ class GapRecords:
                 known[key] = GapRecord(gap.start, gap.end, gap.reason, missed)
                 self._sorted.pop((gap.provider, symbol), None)
 
-    def of(self, provider: str, symbol: str) -> list[GapRecord]:
-        """In the order in which they begin."""
-        return self._of(provider, symbol).records
-
-    def symbols(self) -> Iterable[tuple[str, str]]:
-        """Provider and symbol of all there are."""
-        return self._records
+    def of(self, provider: str, symbol: str, start: int | None = None, end: int | None = None) -> list[GapRecord]:
+        """In the order in which they begin; those that touch [start, end)."""
+        return [
+            record
+            for record in self._of(provider, symbol).records
+            if (start is None or record.end >= start) and (end is None or record.start < end)
+        ]
 
     def between(self, provider: str, symbol: str, before: int | None, after: int | None) -> GapRecord | None:
         """A record between data received at `before` and at `after`; None: since ever, and for ever.

@@ -13,6 +13,8 @@ from tickstream.timestamps import Timestamp
 MAX_HOLES = 1_000
 MAX_EXAMPLES = 20
 """Of each series are listed; what is beyond is only counted."""
+MAX_GAPS = 10_000
+"""In all are listed."""
 
 CountedBy = Literal["ts_event", "trade_id", "sequence"]
 

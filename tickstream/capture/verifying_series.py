@@ -137,12 +137,7 @@ class Series(ABC):
 
     def records(self) -> list[GapRecord]:
         """The gap records of the symbol; where there are bounds, those within."""
-        start, end = self.rules.start, self.rules.end
-        return [
-            record
-            for record in self._gaps.of(self.key.provider, self.key.symbol)
-            if (start is None or record.end >= start) and (end is None or record.start < end)
-        ]
+        return self._gaps.of(self.key.provider, self.key.symbol, self.rules.start, self.rules.end)
 
     def unanswered(self) -> list[GapRecord]:
         """Gap records with nothing received after them: what they cost shows nowhere else."""
