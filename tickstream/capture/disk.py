@@ -22,7 +22,7 @@ POSIX = os.name != "nt"
 FILE_MODE = 0o644
 """Market data is no secret, but nobody else may write to it, whatever the umask."""
 FOLDER_MODE = 0o755
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 """There is no room now; it may come back."""
 
 _IOV_MAX = 1024
@@ -86,6 +86,11 @@ def make_folders(folder: Path) -> None:
 def open_append(path: Path, *, new: bool = False) -> int:
     """A descriptor that appends to the file, made if it is missing; `new`: it must be missing. Raises OSError."""
     return _open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | (os.O_EXCL if new else 0))
+
+
+def open_existing(path: Path) -> int:
+    """A descriptor that appends to a file that is there. Raises OSError."""
+    return _open(path, os.O_WRONLY | os.O_APPEND)
 
 
 def open_update(path: Path) -> int:

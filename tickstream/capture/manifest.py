@@ -7,7 +7,8 @@ Each line has a `type`. A part is announced before it is made (`part`), and a fi
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,13 @@ from tickstream.capture import disk
 from tickstream.capture.codec import Plain
 from tickstream.capture.tails import Cut, repair
 from tickstream.clock import Clock
-from tickstream.events import Event, Gap, Notice, SessionEvent, Summary
+from tickstream.events import Event, Gap, MarketEvent, Notice, SessionEvent, Summary
 from tickstream.sinks.encoders import time_hook
 from tickstream.timestamps import Timestamp, parse_rfc3339
 
 NAME = "manifest.jsonl"
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 class RunStart(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="run"):
@@ -41,7 +44,10 @@ class RunStart(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=
 
 
 class PartOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="part"):
-    """`part` will be made now, and become `file`, or `file` with a number. `until`: when its name is over."""
+    """`part` will be made now, and become `file`, or `file` with a number.
+
+    `until`: when its name is over. `symbol`: the only one in it, where each has files of its own.
+    """
 
     run: str
     ts: Timestamp
@@ -50,6 +56,7 @@ class PartOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     format: str
     compression: str
     until: Timestamp | None = None
+    symbol: str | None = None
 
 
 class FileFinished(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="file"):
@@ -104,6 +111,8 @@ class RunEnd(msgspec.Struct, frozen=True, tag_field="type", tag="end"):
     run: str
     ts_recv: Timestamp
     exit_code: int
+    dropped: int = 0
+    quarantined: int = 0
 
 
 Entry = RunStart | PartOpened | FileFinished | FileDeleted | Torn | RunEnd | Gap | Notice | SessionEvent
@@ -116,11 +125,28 @@ class Tally(msgspec.Struct):
     events: int = 0
     gaps: int = 0
     missed: int | None = 0
-    first: int | None = None
-    last: int | None = None
+    first: Timestamp | None = None
+    last: Timestamp | None = None
     symbols: dict[str, dict[str, int]] = {}
 
-    def count(self, symbol: str, kind: str, events: int, first: int | None, last: int | None) -> None:
+    @classmethod
+    def of(cls, events: Sequence[Event]) -> Tally:
+        """What these events are; those of the stream other than gaps do not count."""
+        tally = cls()
+        market: list[MarketEvent] = []
+        for event in events:
+            if isinstance(event, MarketEvent):
+                market.append(event)
+            elif isinstance(event, Gap):
+                tally.count_gap(event.missed)
+        for (symbol, kind), count in Counter((event.symbol, type(event)) for event in market).items():
+            tally.count(symbol, str(kind.__struct_config__.tag), count, None, None)
+        times = [event.ts_event for event in market if event.ts_event is not None]
+        if times:
+            tally._stretch(min(times), max(times))
+        return tally
+
+    def count(self, symbol: str, kind: str, events: int, first: Timestamp | None, last: Timestamp | None) -> None:
         """Market events of one symbol and type, between these times."""
         self.events += events
         kinds = self.symbols.setdefault(symbol, {})
@@ -143,7 +169,7 @@ class Tally(msgspec.Struct):
                 mine[kind] = mine.get(kind, 0) + events
         self._stretch(other.first, other.last)
 
-    def _stretch(self, first: int | None, last: int | None) -> None:
+    def _stretch(self, first: Timestamp | None, last: Timestamp | None) -> None:
         if first is not None and (self.first is None or first < self.first):
             self.first = first
         if last is not None and (self.last is None or last > self.last):
@@ -187,6 +213,12 @@ class Manifest:
         fd, self._fd = self._fd, None
         if fd is not None:
             os.close(fd)
+
+
+def run_id(now_ns: int) -> str:
+    """A ULID: 26 characters that sort by time. Specification: github.com/ulid/spec."""
+    value = now_ns // 1_000_000 << 80 | int.from_bytes(os.urandom(10), "big")
+    return "".join(_CROCKFORD[value >> shift & 31] for shift in range(125, -1, -5))
 
 
 _encoder = msgspec.json.Encoder(enc_hook=time_hook("iso"))

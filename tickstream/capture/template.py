@@ -56,6 +56,8 @@ class FileKey(NamedTuple):
     """The finished file, relative to the base, with `/`."""
     until: int | None
     """The moment at which the name changes, ns; None: it never does."""
+    symbol: str | None = None
+    """The only symbol in it, where each has files of its own."""
 
 
 def encode_component(text: str) -> str:
@@ -111,12 +113,13 @@ class PathTemplate:
 
         `values`: provider, channel, symbol, interval; those that the template uses.
         """
+        symbol = values["symbol"] if "symbol" in self.fields else None
         if self.period_ns is None:
-            return FileKey(str(self.relative(values)), None)
+            return FileKey(str(self.relative(values)), None, symbol)
         begin = ts_ns - ts_ns % self.period_ns
         moment = time.gmtime(begin // NS_PER_SECOND)
         named = {name: time.strftime(form, moment) for name, form in self._time_fields.items()}
-        return FileKey(str(self.relative({**values, **named})), self._end(begin, moment))
+        return FileKey(str(self.relative({**values, **named})), self._end(begin, moment), symbol)
 
     def _end(self, begin: int, moment: time.struct_time) -> int:
         """When the names of this period are over, ns."""
