@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tickstream.capture import disk, failpoints, survey
-from tickstream.capture.codec import BLOCK, Codec
+from tickstream.capture.codec import BLOCK, Codec, Damaged
 from tickstream.capture.manifest import FileDeleted, FileFinished
 from tickstream.capture.part_file import PartFile
 from tickstream.clock import Clock
 
 SMALL_MEMBER = 32 << 10
 """Bytes: files whose members are smaller on average are compressed once more, in members of 1 MiB of lines."""
-PARQUET_MAGIC = b"PAR1"
 
 Listed = Callable[[FileFinished | FileDeleted], None]
 """Puts an entry into the manifest for good."""
@@ -83,13 +82,17 @@ def _convert(part: PartFile) -> Iterator[None]:
     temporary = part.path.with_name(part.path.name + ".tmp")
     temporary.unlink(missing_ok=True)
     if part.entry.format == "parquet":
-        if is_parquet(part.path):  # a crash came between its conversion and its name
+        if survey.is_parquet(part.path):  # a crash came between its conversion and its name
             return
         from tickstream.capture import parquet
 
         yield from parquet.convert(part.path, temporary)
     elif part.codec.suffix and _members_are_small(part):
-        yield from _repack(part.path, temporary, part.codec)
+        try:
+            yield from _repack(part.path, temporary, part.codec)
+        except Damaged:  # the disk has changed what was written: it stays as it is, and its hash will tell
+            temporary.unlink(missing_ok=True)
+            return
     else:
         return
     with os.fdopen(disk.open_existing(temporary), "ab") as file:
@@ -101,15 +104,6 @@ def _convert(part: PartFile) -> Iterator[None]:
     failpoints.reached("after_replace_before_rename")
     part.size = part.synced = size
     part.sha, part.hashed = hashlib.sha256(), 0
-
-
-def is_parquet(path: Path) -> bool:
-    """True when the file is Parquet already: it begins and ends as one."""
-    with _reading(path) as file:
-        head = file.read(4)
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - 4))
-        return size > 8 and head == PARQUET_MAGIC == file.read(4)
 
 
 def _members_are_small(part: PartFile) -> bool:

@@ -12,7 +12,7 @@ import msgspec
 
 from tickstream.capture import disk, survey
 from tickstream.capture.codec import BLOCK, Codec, Damaged, Member, Window
-from tickstream.events import MarketEvent
+from tickstream.events import Event, MarketEvent
 from tickstream.timestamps import Timestamp
 
 RECENT = 100
@@ -44,11 +44,11 @@ class Ends:
         """Those of these of which more would be welcome."""
         return frozenset(one for one in symbols & self._symbols if len(self._recent.get(one, ())) < RECENT)
 
-    def read(self, path: Path, codec: Codec, form: str, symbols: frozenset[str]) -> None:
+    def read(self, path: Path, codec: Codec, provider: str, symbols: frozenset[str]) -> None:
         """Add from the end of this file, which holds these symbols. Raises OSError."""
         with os.fdopen(disk.open_read(path), "rb") as file:
             size = file.seek(0, os.SEEK_END)
-            for at, events in _backwards(file, codec, form, path.name):
+            for at, events in _backwards(file, codec, path, provider):
                 self._add(events)
                 if not self.missing(symbols) and (size - at >= ENOUGH or not self.wanting(symbols)):
                     return
@@ -71,9 +71,14 @@ def _left(recent: list[MarketEvent]) -> Left:
     return Left(max(times, default=None), max(event.ts_recv for event in recent), recent)
 
 
-def _backwards(file: BinaryIO, codec: Codec, form: str, name: str) -> Iterator[tuple[int, list[MarketEvent]]]:
+def _backwards(
+    file: BinaryIO, codec: Codec, path: Path, provider: str | None
+) -> Iterator[tuple[int, list[MarketEvent]]]:
     """The market events of the file in batches, the last batch first, and where in the file each begins."""
-    header = [_first_line(file, codec)] if form == "csv" else []
+    if survey.is_parquet(path):  # a day of it at the most: from its beginning
+        yield 0, _market(survey.events_in(path, codec, provider))
+        return
+    header = [] if (first := _first_line(file, codec)).startswith(b"{") else [first]
     pieces = _members_back(file, codec) if codec.suffix else _lines_back(file)
     for member in pieces:
         blocks = codec.blocks(Window(file, *member))
@@ -81,8 +86,12 @@ def _backwards(file: BinaryIO, codec: Codec, form: str, name: str) -> Iterator[t
             data = b"".join(blocks)
         except Damaged:
             continue
-        events = survey.events_of([*(header if member.start else []), data], form, name)
-        yield member.start, [event for some in events for event in some if isinstance(event, MarketEvent)]
+        begin = header if member.start else []
+        yield member.start, _market(survey.events_of([*begin, data], str(path), provider))
+
+
+def _market(events: Iterator[list[Event]]) -> list[MarketEvent]:
+    return [event for some in events for event in some if isinstance(event, MarketEvent)]
 
 
 def _members_back(file: BinaryIO, codec: Codec) -> Iterator[Member]:

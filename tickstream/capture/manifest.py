@@ -46,7 +46,8 @@ class RunStart(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=
 class PartOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="part"):
     """`part` will be made now, and become `file`, or `file` with a number.
 
-    `until`: when its name is over. `symbol`: the only one in it, where each has files of its own.
+    `until`: when its name is over. `symbol`: the only one in it, where each has files of its own. `provider`: whose
+    messages they are.
     """
 
     run: str
@@ -57,6 +58,7 @@ class PartOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     compression: str
     until: Timestamp | None = None
     symbol: str | None = None
+    provider: str | None = None
 
 
 class FileFinished(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="file"):

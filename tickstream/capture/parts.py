@@ -157,6 +157,7 @@ class Parts:
             compression=run.compression,
             until=None if key.until is None else Timestamp(key.until),
             symbol=key.symbol,
+            provider=run.provider,
         )
         return PartFile(self._base, entry, self._codec, header=self._header)
 

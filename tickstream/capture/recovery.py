@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from tickstream.capture import disk, finishing, manifest
+from tickstream.capture import disk, manifest, survey
 from tickstream.capture.compression import CODECS, Codec
 from tickstream.capture.last_records import Ends, Left
 from tickstream.capture.manifest import FileDeleted, FileFinished, PartOpened, RunStart, Torn
@@ -23,11 +23,12 @@ from tickstream.events import SessionEvent
 class Recovered(msgspec.Struct):
     """What the run before this one, of the same provider and channel, had.
 
-    `symbols`: what there is of each symbol that this run asks for. `epoch`: the highest of its connections. `resumed`:
-    there was such a run.
+    `symbols`: what there is of each symbol that this run asks for. `asked`: the symbols that the last such run asked
+    for, with or without success. `epoch`: the highest of its connections. `resumed`: there was such a run.
     """
 
     symbols: dict[str, Left] = {}
+    asked: frozenset[str] = frozenset()
     epoch: int = 0
     resumed: bool = False
 
@@ -112,14 +113,15 @@ class Recovery:
             entry = left.part.entry
             if entry.run == run.run or history.alike(entry.run, run):
                 symbols = frozenset(run.symbols if entry.symbol is None else [entry.symbol])
-                ends.read(left.part.path, left.part.codec, _form(left.part), symbols)
+                ends.read(left.part.path, left.part.codec, run.provider, symbols)
         for file in reversed(history.files.values()):
             path = self._base / file.file
             symbols = ends.wanting(frozenset(file.symbols))
             if symbols and history.alike(file.run, run) and _is_safe(file.file) and disk.is_regular(path):
-                ends.read(path, _codec(file.format, file.compression), file.format, symbols)
-        resumed = any(history.alike(one, run) for one in history.runs)
-        return Recovered(ends.found(), history.epochs.get(run.provider, 0), resumed)
+                ends.read(path, _codec(file.format, file.compression), run.provider, symbols)
+        alike = [one for one in history.runs.values() if history.alike(one.run, run)]
+        asked = frozenset(alike[-1].symbols) if alike else frozenset()
+        return Recovered(ends.found(), asked, history.epochs.get(run.provider, 0), resumed=bool(alike))
 
     # --- one part ----------------------------------------------------------------------------------------------
 
@@ -150,7 +152,7 @@ class Recovery:
         return found
 
     def _repaired(self, entry: PartOpened, path: Path) -> Leftover | None:
-        if entry.format == "parquet" and finishing.is_parquet(path):
+        if entry.format == "parquet" and survey.is_parquet(path):
             return Leftover(self._part(entry, path), go_on=False)
         try:
             cut = repair(path, _codec(entry.format, entry.compression), self._clock)
@@ -206,7 +208,3 @@ def _is_safe(name: str) -> bool:
 
 def _codec(form: str, compression: str) -> Codec:
     return CODECS["none"] if form == "parquet" else CODECS.get(compression, CODECS["none"])
-
-
-def _form(part: PartFile) -> str:
-    return "jsonl" if part.entry.format == "parquet" and not finishing.is_parquet(part.path) else part.entry.format

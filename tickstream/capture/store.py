@@ -56,13 +56,15 @@ class StoreOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoreStatus(msgspec.Struct, frozen=True):
-    """The store now. `free` is None where it is not known; `paused` says why nothing is written, empty while it is."""
+    """The store now. `free_bytes` is None where it is not known; `paused` is empty, or says why nothing is written."""
 
     open_files: int
     files: int
-    bytes_written: int
+    """Finished by this run."""
+    bytes: int
+    """Written by this run, as on the disk."""
     waiting_bytes: int
-    free: int | None
+    free_bytes: int | None
     paused: str
 
 
@@ -74,6 +76,7 @@ class Store:
         self._clock = clock
         self._buffer = Buffer(options.buffer_bytes)
         self._stop = threading.Event()
+        self._rotate = threading.Event()
         self._folder = Folder(options.base, options.run, clock, self._report)
         self._room = Room(options.base, clock, self._stop, self._report, options.on_disk_full, options.min_free_bytes)
         self._writer = Writer(
@@ -141,6 +144,11 @@ class Store:
         """Have the writer look at the clock now. It does so by itself; this is for clocks that are moved by hand."""
         self._buffer.nudge()
 
+    def rotate(self) -> None:
+        """Have every file that is being written finished as soon as possible; new ones go on. Never waits."""
+        self._rotate.set()
+        self._buffer.nudge()
+
     def take_notices(self) -> list[Notice]:
         """What the user should know and has not been told; each is in the manifest too."""
         taken, self._notices = self._notices, []
@@ -159,9 +167,9 @@ class Store:
         return StoreStatus(
             open_files=len(writer.parts),
             files=writer.files,
-            bytes_written=writer.parts.bytes_written,
+            bytes=writer.parts.bytes_written,
             waiting_bytes=self._buffer.held,
-            free=self._room.free,
+            free_bytes=self._room.free,
             paused=self._room.paused,
         )
 
@@ -232,6 +240,9 @@ class Store:
                 work = self._buffer.take(self._writer.wait_s)
                 self._writer.take(work)
                 self._buffer.written(work.size)
+                if self._rotate.is_set():
+                    self._rotate.clear()
+                    self._writer.parts.complete_all()
                 self._writer.look()
                 if self._buffer.held < self._options.buffer_bytes // 2:
                     self._writer.step()
