@@ -23,6 +23,9 @@ class SessionStatus(msgspec.Struct):
     """What a connecting session is at: resolve, tcp, tls, upgrade, auth, subscribe."""
     reason: str = ""
     epoch: int = 0
+    """Number of its connection; a capture goes on counting where the run before it ended."""
+    epoch_before: int = 0
+    """What it began to count from."""
     attempts: int = 0
     """Failed attempts since data last flowed."""
     retry_at: float | None = None
@@ -41,6 +44,11 @@ class SessionStatus(msgspec.Struct):
     blocked: bool = False
     """The reader of our output is slow, and the queue is full."""
 
+    @property
+    def reconnects(self) -> int:
+        """Connections after the first of this run."""
+        return max(0, self.epoch - self.epoch_before - 1)
+
 
 class RunStatus(msgspec.Struct):
     """A whole run."""
@@ -57,3 +65,33 @@ class RunStatus(msgspec.Struct):
     dropped: int = 0
     quarantined: int = 0
     started: float = 0.0
+
+
+class FilesStatus(msgspec.Struct):
+    """The files of a capture. Counts are of this run."""
+
+    finished: int = 0
+    open: int = 0
+    written: int = 0
+    """Bytes, in files."""
+    waiting: int = 0
+    """Bytes, in memory."""
+    free: int | None = None
+    """Bytes that the disk has left; None: not known."""
+    paused: str = ""
+    """Why nothing is written at present; empty while all is well."""
+
+
+class Pace(msgspec.Struct):
+    """How fast a counter grows, measured between looks at it."""
+
+    per_s: float = 0.0
+    _count: int = 0
+    _at: float | None = None
+
+    def look(self, count: int, now: float) -> float:
+        """The count is this now (monotonic seconds): its growth per second since the look before."""
+        if self._at is not None and now > self._at:
+            self.per_s = max(0.0, (count - self._count) / (now - self._at))
+        self._count, self._at = count, now
+        return self.per_s

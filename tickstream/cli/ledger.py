@@ -50,6 +50,10 @@ class Ledger:
         elif isinstance(event, Notice) and event.code in REFUSALS:
             self.refused.update(dict.fromkeys(event.symbols))
         self._status.gaps = self.gaps
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Tell the status what changes by itself."""
         self._status.dropped = self.dropped
         self._status.quarantined = sum(s.quarantined for s in self._status.sessions)
 
@@ -93,7 +97,7 @@ class Ledger:
             unrequested=sum(s.unrequested for s in sessions),
             gaps=self.gaps,
             missed=self.missed,
-            reconnects=sum(max(0, s.epoch - 1) for s in sessions),
+            reconnects=sum(s.reconnects for s in sessions),
             symbols=len(self._status.symbols),
             refused=tuple(self.refused),
             bytes=sum(s.bytes_before + s.bytes_received for s in sessions),

@@ -14,6 +14,8 @@ from tickstream.errors import ExitCode, NoData, TickstreamError
 from tickstream.sinks.output import Abandoned, ReaderGone
 from tickstream.status import RunStatus
 
+REFRESH_S = 0.2
+
 
 class Run:
     """Made for one use: `execute()` returns the exit code, or raises the error that ended the run."""
@@ -26,9 +28,9 @@ class Run:
         self._sink = parts.sink
         self._check_output = parts.outlet.check
         self._bounds = bounds
-        self._chores = Chores(*chores)
         self._started = clock.monotonic()
         self._ledger = Ledger(clock, source, status)
+        self._chores = Chores((REFRESH_S, self._ledger.refresh), *chores)
         self._flow = Flow(clock, parts, self._ledger)
         self._ending = Ending(clock, source, parts, self._flow, self._ledger, bounds)
         self._signals = Signals(source.wake, parts.sink.emergency)
