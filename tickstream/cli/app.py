@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 COMMANDS: dict[str, str] = {
     "watch": "Stream live data to the terminal, or as JSON lines or CSV into a pipe.",
+    "verify": "What a capture holds, and what it misses.",
     "credits": "What a subscription costs in credits, and which plan fits.",
     "simulate": "Run a local server that speaks a provider's protocol: no key, no network.",
     "doctor": "Check the way to the provider step by step, and say whose fault it is.",
