@@ -22,7 +22,8 @@ Level = tuple[Number, Number]
 OrderAction = Literal["received", "open", "match", "change", "done"]
 
 SessionState = Literal["connecting", "up", "down", "held", "closed"]
-GapReason = Literal["disconnect", "sequence", "quota", "dropped", "conflated", "suspend", "torn", "restart"]
+GapReason = Literal["disconnect", "sequence", "quota", "dropped", "conflated", "suspend", "torn", "restart", "book"]
+"""`book`: the order book contradicted itself (crossed, a wrong checksum), so updates were missed."""
 
 
 class Event(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="type"):
