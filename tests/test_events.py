@@ -17,6 +17,7 @@ from tickstream.events import (
     BookUpdate,
     Event,
     Gap,
+    Glimpses,
     MarketEvent,
     Notice,
     OrderUpdate,
@@ -24,6 +25,7 @@ from tickstream.events import (
     SessionEvent,
     Summary,
     Trade,
+    only_market,
     wire_fields,
 )
 from tickstream.numbers import number
@@ -165,3 +167,31 @@ def test_a_batch_begins_with_nothing_of_another_one() -> None:
     first.payloads.append(b"{}")
     assert second.payloads == []
     assert second.quarantined == []
+
+
+class TestGlimpses:
+    def glimpses(self) -> Glimpses:
+        return Glimpses("tickatlas", ["A", "B", "A"], [Timestamp(1), Timestamp(2), Timestamp(3)], Timestamp(9))
+
+    def test_they_are_market_events_in_order(self) -> None:
+        assert [(e.symbol, e.ts_event, e.ts_recv) for e in self.glimpses()] == [("A", 1, 9), ("B", 2, 9), ("A", 3, 9)]
+        assert only_market(self.glimpses())
+
+    def test_looking_at_one_or_some_is_the_same_as_looking_at_all(self) -> None:
+        seen = self.glimpses()
+        assert seen[1] == list(self.glimpses())[1]
+        assert [e.symbol for e in reversed(seen)] == ["A", "B", "A"]
+        assert seen[:2] == list(seen)[:2]
+        assert seen[-1] is list(seen)[-1]
+
+    def test_who_looks_twice_finds_the_same_objects(self) -> None:
+        seen = self.glimpses()
+        assert [id(event) for event in seen] == [id(event) for event in seen]
+
+
+def test_a_batch_gives_its_market_events_whatever_else_is_in_it() -> None:
+    data = MarketEvent("tickatlas", "A", None, Timestamp(1))
+    notice = Notice("tickatlas", Timestamp(1), "code", "text")
+    assert Batch(1, 1, Timestamp(1), [notice, data]).market_events() == [data]
+    assert Batch(1, 1, Timestamp(1), [data], market_only=True).market_events() == [data]
+    assert not only_market([notice, data])

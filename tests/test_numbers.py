@@ -9,7 +9,19 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tickstream.numbers import MAX_DIGITS, all_plain, decimal, difference, number, parse, places, text
+from tickstream import numbers
+from tickstream.numbers import (
+    MAX_DIGITS,
+    all_plain,
+    decimal,
+    difference,
+    differences,
+    number,
+    pairs,
+    parse,
+    places,
+    text,
+)
 
 EXACT = Context(prec=2000)
 
@@ -136,3 +148,17 @@ def test_a_difference_is_what_decimal_arithmetic_without_rounding_gives(ask: str
     assert b"e" not in bytes(result).lower()
     assert places(result) == max(places(number(ask)), places(number(bid)))
     assert difference(number(ask), number(bid)) == result, "a remembered difference is the same one"
+
+
+@given(st.lists(st.tuples(plain, plain), max_size=20))
+def test_differences_of_a_batch_are_those_of_each(terms: list[tuple[str, str]]) -> None:
+    both = [(number(a), number(b)) for a, b in terms if len(a) <= MAX_DIGITS and len(b) <= MAX_DIGITS]
+    joined = pairs(both)
+    assert all_plain(joined)
+    assert differences(joined) == [difference(a, b) for a, b in both]
+
+
+def test_prices_never_seen_before_do_not_make_memory_grow() -> None:
+    for tick in range(2 * numbers._DIFFERENCES_KEPT):
+        assert difference(number(f"{tick + 2}.00"), number(f"{tick}.5")) == number("1.50")
+    assert len(numbers._DIFFERENCES) <= numbers._DIFFERENCES_KEPT

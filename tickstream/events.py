@@ -6,7 +6,8 @@ absent outside, never 0. Prices and sizes are `Number`s (the provider's digits),
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from collections.abc import Iterator, Sequence
+from typing import Literal, get_args, overload
 
 import msgspec
 
@@ -200,6 +201,8 @@ AnyEvent = MarketData | StreamNews
 
 EVENT_TYPES: dict[str, type[Event]] = {str(kind.__struct_config__.tag): kind for kind in get_args(AnyEvent)}
 """Name in the output -> class: the one table of what exists."""
+MARKET_TYPES: frozenset[type[Event]] = frozenset(get_args(MarketData))
+"""What a row of CSV, and `--fields`, is about. The others are stream events and keep their own form."""
 
 
 def wire_fields(kind: type[Event]) -> tuple[str, ...]:
@@ -214,17 +217,64 @@ class Quarantined(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Glimpses(Sequence[MarketEvent]):
+    """Market events of which nobody wants more than symbol and time: plain MarketEvents, made when they are looked at.
+
+    `-o raw` passes messages on as they are. Making an event of each would cost more than all the rest of their way.
+    """
+
+    def __init__(self, provider: str, symbols: list[str], times: list[Timestamp], ts_recv: Timestamp) -> None:
+        self._provider, self._ts_recv = provider, ts_recv
+        self._symbols, self._times = symbols, times
+        self._made: list[MarketEvent] | None = None
+
+    def __len__(self) -> int:
+        return len(self._symbols)
+
+    @overload
+    def __getitem__(self, index: int) -> MarketEvent: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[MarketEvent]: ...
+    def __getitem__(self, index: int | slice) -> MarketEvent | list[MarketEvent]:
+        if self._made is None and isinstance(index, int):
+            return MarketEvent(self._provider, self._symbols[index], self._times[index], self._ts_recv)
+        return self._all()[index]
+
+    def __iter__(self) -> Iterator[MarketEvent]:
+        return iter(self._all())
+
+    def _all(self) -> list[MarketEvent]:
+        """Made once: who looks at an event twice finds the same one."""
+        if self._made is None:
+            named = zip(self._symbols, self._times, strict=True)
+            self._made = [MarketEvent(self._provider, symbol, ts, self._ts_recv) for symbol, ts in named]
+        return self._made
+
+
+def only_market(events: Sequence[Event]) -> bool:
+    """True when these are market events all."""
+    return isinstance(events, Glimpses) or MARKET_TYPES.issuperset(map(type, events))
+
+
 class Batch(msgspec.Struct, gc=False, eq=False):
     """What one socket read brought: the unit that travels from a session to the outputs.
 
-    `events` are in the order received. `payloads` are the provider's own messages that carried the market events
-    (for `-o raw`). `size` is the bytes received, for the bounds of the queue.
+    `events` are in the order received; `market_only` says that they are nothing but market events, so that nobody
+    needs to look at each: whoever adds others takes that back. `payloads` are the provider's own messages that carried
+    the market events (for `-o raw`). `size` is the bytes received, for the bounds of the queue.
     """
 
     session: int
     epoch: int
     ts_recv: Timestamp
-    events: list[Event]
+    events: Sequence[Event]
     payloads: list[bytes] = msgspec.field(default_factory=list)
     size: int = 0
     quarantined: list[Quarantined] = msgspec.field(default_factory=list)
+    market_only: bool = False
+
+    def market_events(self) -> Sequence[MarketEvent]:
+        """The market events among the events."""
+        if self.market_only:
+            return self.events  # type: ignore[return-value]  # that is what it says
+        return [event for event in self.events if isinstance(event, MarketEvent)]

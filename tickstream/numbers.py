@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from decimal import Context, Decimal
-from functools import lru_cache
 
 import msgspec
 
@@ -54,8 +53,8 @@ def parse(raw: msgspec.Raw) -> Number | None:
     return number(value)
 
 
-def all_plain(values: Iterable[msgspec.Raw]) -> bool:
-    """True when every value, already known to be valid JSON, is a number without exponent and of sane length.
+def all_plain(values: Iterable[msgspec.Raw | bytes]) -> bool:
+    """True when every value (or pair) is a number without exponent and of sane length; valid JSON is taken for granted.
 
     C-speed passes over a whole batch. False means only: look at each with `parse`.
     """
@@ -82,10 +81,29 @@ def places(value: Number) -> int:
 
 def difference(minuend: Number, subtrahend: Number) -> Number:
     """minuend - subtrahend, exact, with as many decimals as the finer of the two: 1.1346 - 1.13450 = 0.00010."""
-    return _difference(bytes(minuend), bytes(subtrahend))
+    return _DIFFERENCES[b",".join((minuend, subtrahend))]
 
 
-@lru_cache(maxsize=8192)
-def _difference(minuend: bytes, subtrahend: bytes) -> Number:
-    exact = _EXACT.subtract(Decimal(minuend.decode()), Decimal(subtrahend.decode()))
-    return Number(format(exact, "f").encode())
+def pairs(terms: Iterable[tuple[msgspec.Raw, msgspec.Raw]]) -> list[bytes]:
+    """(minuend, subtrahend) of a whole batch, each as one text: `differences` takes it, and so does `all_plain`."""
+    return list(map(b",".join, terms))
+
+
+def differences(of: list[bytes]) -> list[Number]:
+    """What `difference` gives for each of these `pairs`, which must be Numbers."""
+    return list(map(_DIFFERENCES.__getitem__, of))
+
+
+class _Differences(dict[bytes, Number]):
+    """A pair -> its difference. Prices recur: a bid and an ask that were seen once come again."""
+
+    def __missing__(self, two: bytes) -> Number:
+        if len(self) >= _DIFFERENCES_KEPT:
+            self.clear()
+        minuend, subtrahend = map(Decimal, two.decode().split(","))
+        result = self[two] = Number(format(_EXACT.subtract(minuend, subtrahend), "f").encode())
+        return result
+
+
+_DIFFERENCES_KEPT = 16_384
+_DIFFERENCES = _Differences()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tickstream.events import Bar, Batch, Event, Gap, Notice, Quote, SessionEvent, SessionState
+from tickstream.events import MARKET_TYPES, Bar, Batch, Event, Gap, Notice, Quote, SessionEvent, SessionState
 from tickstream.numbers import number
 from tickstream.timestamps import NS_PER_SECOND, Timestamp, parse_rfc3339
 
@@ -32,7 +32,8 @@ def quote(symbol: str, minutes: float) -> Quote:
 
 def batch(minutes: float, *events: Event, session: int = 1, epoch: int = 1, payloads: Sequence[bytes] = ()) -> Batch:
     """What was received so many minutes after START."""
-    return Batch(session, epoch, at(minutes), list(events), list(payloads))
+    pure = MARKET_TYPES.issuperset(map(type, events))  # as a connection says it
+    return Batch(session, epoch, at(minutes), list(events), list(payloads), market_only=pure)
 
 
 def session(state: SessionState, minutes: float, *, number: int = 1, epoch: int = 1) -> SessionEvent:

@@ -303,3 +303,13 @@ def test_a_restart_after_a_run_without_usable_times_has_a_gap_of_unknown_size() 
     run.hear(1, bar("EURUSD", 0))
     assert_gap(run.gaps[0], ("EURUSD",), -4, 1, None, "restart")
     assert run.stage.finish(at(2)) == []
+
+
+def test_of_several_candles_of_a_symbol_in_one_batch_the_latest_counts() -> None:
+    run = Run()
+    run.up(0)
+    run.hear(3, bar("EURUSD", 0), bar("XAUUSD", 0), bar("XAUUSD", 1), bar("XAUUSD", 2))
+    run.down(4)
+    run.up(6, epoch=2)
+    run.hear(7, bar("EURUSD", 3), bar("XAUUSD", 4))
+    assert_gap(run.gaps[0], BOTH, 3, 7, 2 + 1, "disconnect")

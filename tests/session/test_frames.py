@@ -387,3 +387,54 @@ def test_any_bytes_in_any_chunks_give_the_same_frames_or_the_same_error(
     assert outcome(read(stream, *cuts, **options)) == outcome(at_once)
     assert outcome(read(stream, *range(len(stream)), **options)) == outcome(at_once)
     assert at_once.close is None or at_once.error is None
+
+
+# --- many plain frames at once: the same as one by one -------------------------------------------------------------
+
+mixed_texts = st.one_of(
+    st.integers(0, 700).map(lambda size: b"x" * size),
+    st.sampled_from([b"y" * 128, b"y" * 129, b"y" * 385, "ü".encode() * 80, b"\xc2\x81" * 70, b"\xff" * 130]),
+)
+
+
+@given(
+    st.lists(mixed_texts, min_size=4, max_size=30),
+    st.lists(st.integers(0, 9000), max_size=3),
+    st.binary(max_size=3),
+    st.integers(0, 9000),
+)
+def test_a_chunk_of_many_frames_gives_what_single_bytes_give(
+    messages: list[bytes], cuts: list[int], noise: bytes, place: int
+) -> None:
+    stream = b"".join(encode_frame(TEXT, message) for message in messages)
+    place = min(place, len(stream))
+    stream = stream[:place] + noise + stream[place + len(noise) :]  # what is wrong is wrong in the same way
+    single = read(stream, *range(len(stream)))
+    assert outcome(read(stream, *cuts)) == outcome(single)
+
+
+@pytest.mark.parametrize("size", [125, 126, 127, 129, 200, 65_535, 65_536])
+def test_many_frames_of_any_size_of_header_are_cut_apart(size: int) -> None:
+    messages = [b"%d" % number * (size // len(b"%d" % number)) for number in range(1, 9)]
+    batch = read(b"".join(encode_frame(TEXT, message) for message in messages), max_message=size)
+    assert batch.payloads == messages
+    assert batch.error is None
+
+
+def test_one_message_over_the_limit_among_many_is_found() -> None:
+    stream = b"".join(encode_frame(TEXT, b"z" * size) for size in (200, 200, 201, 200, 200, 200))
+    batch = read(stream, max_message=200)
+    assert batch.payloads == [b"z" * 200] * 2
+    assert batch.error is not None
+    assert batch.error.close_code == 1009
+
+
+def test_a_chunk_of_a_thousand_quotes_is_not_taken_one_by_one() -> None:
+    messages = [b'{"type":"quote","n":"%0150d"}' % number for number in range(1000)]
+    reader = FrameReader()
+    taken_singly: list[int] = []
+    frame = reader._frame
+    reader._frame = lambda buf, pos, batch: taken_singly.append(pos) or frame(buf, pos, batch)  # type: ignore[func-returns-value, method-assign]
+    batch = reader.feed(b"".join(encode_frame(TEXT, message) for message in messages) + b"\x81")
+    assert batch.payloads == messages
+    assert len(taken_singly) == 1  # the byte at the end

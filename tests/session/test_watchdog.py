@@ -7,7 +7,7 @@ import pytest
 from tests.providers.conversation import error, quote, subscribed
 from tests.session.script import Bytes, Line, Rubbish
 from tickstream.errors import SessionStale
-from tickstream.events import Bar, Event, Gap, Notice, SessionEvent
+from tickstream.events import Bar, Batch, Event, Gap, Notice, SessionEvent
 from tickstream.pipeline.gaps import GapStage
 from tickstream.session.watchdog import FIRST_PING_S, PONG_TIMEOUT_S, PROBE_TIMEOUT_S
 
@@ -48,9 +48,7 @@ class TestADeadLine:
         out: list[Event] = []
         down = SessionEvent("tickatlas", 1, 1, line.clock.now_ns(), "down")
         for events in ([down], [event for event in line.events if isinstance(event, Bar)]):
-            batch = line.batches[-1]
-            batch.events, batch.ts_recv = list(events), line.clock.now_ns()
-            out += stage.process(batch).events
+            out += stage.process(Batch(1, 1, line.clock.now_ns(), list(events))).events
         (gap,) = (event for event in out if isinstance(event, Gap))
         assert gap.end - gap.start == pytest.approx((found - 61) * 1e9)
 

@@ -124,7 +124,7 @@ class RawLines:
             waiting = waiting[waiting.index(culprit) :]
             bad.append(self._bad(culprit.line, culprit.payload, item.reason))
         protocol.take_payloads()
-        events = protocol.take_events()
+        events = list(protocol.take_events())
         return events if first.ts_recv is not None else self._dated(events, first, bad)
 
     def _dated(self, events: list[Event], first: _Message, bad: list[BadLine]) -> list[Event]:

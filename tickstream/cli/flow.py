@@ -15,7 +15,6 @@ from tickstream.pipeline.base import Stage
 from tickstream.pipeline.gaps import REFUSALS
 from tickstream.pipeline.limits import LimitStage
 from tickstream.sinks.base import Sink
-from tickstream.sinks.fields import MARKET_TYPES
 from tickstream.sinks.output import Abandoned
 
 
@@ -71,7 +70,7 @@ class Flow:
             self._on_quarantined(batch.quarantined)
         for stage in self._stages:
             batch = stage.process(batch)
-        market = self._hear(batch.events)
+        market = self._hear(batch)
         if batch.events:
             self._write(batch, market)
         if market:
@@ -88,17 +87,13 @@ class Flow:
             self._note(event)
         return last
 
-    def _hear(self, events: list[Event]) -> int:
+    def _hear(self, batch: Batch) -> int:
         """Say the stream events, and count the market events."""
-        market = len(events)
-        if not MARKET_TYPES.issuperset(map(type, events)):
-            talk = [event for event in events if not isinstance(event, MarketEvent)]
-            market -= len(talk)
-            self._ledger.receive(market)
-            for event in talk:
-                self._note(event)
-        else:
-            self._ledger.receive(market)
+        talk = [] if batch.market_only else [event for event in batch.events if not isinstance(event, MarketEvent)]
+        market = len(batch.events) - len(talk)
+        self._ledger.receive(market)
+        for event in talk:
+            self._note(event)
         return market
 
     def _note(self, event: Event) -> None:

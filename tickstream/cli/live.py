@@ -60,6 +60,8 @@ class FeedOptions:
     exit_on_quota: bool = False
     on_full: str | None = None
     max_message: int = 8 * 2**20
+    raw: bool = False
+    """The output takes the provider's messages as they are."""
     duration_s: float | None = None
 
 
@@ -207,7 +209,9 @@ def _build(
     own = settings.provider(spec.name, spec.settings)
     rates = spec.credit_rates.override(own.plans) if spec.credit_rates else None
     meter = CreditMeter(max_credits=options.max_credits) if rates else None
-    feeds = split(Feed(url, Subscription(symbols), key, the_settings(settings, spec)), options.connections)
+    feeds = split(
+        Feed(url, Subscription(symbols), key, the_settings(settings, spec), raw=options.raw), options.connections
+    )
     queue = BatchQueue(OnFull(options.on_full or settings.text("on_full")))
     stop = threading.Event()
     context = SessionContext(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tickstream.cli import options as opt
 from tickstream.cli.app import environment
 from tickstream.cli.flags import BoundFlags, ConnectionFlags, OutputFlags, SymbolFlags, TalkFlags, expanded
@@ -47,6 +49,7 @@ def watch(  # noqa: PLR0913, PLR0917 - one parameter for each option, or group o
         bounds = ends.bounds(env, shown.tz or settings.text("tz"), idle_timeout)
         options = shown.options(settings)
         feed_options = connection.feed_options(wanted, settings, bounds.longest_s(env.clock.now_ns()))
+        feed_options = replace(feed_options, raw=options.format == "raw")
         with live_feed(env, feed_options, settings) as feed:
             return show(env, feed.stream(), options, bounds, talk, count=count, once=once, quarantine=quarantine)
 

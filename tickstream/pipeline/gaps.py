@@ -6,9 +6,8 @@ first data after it. For bars the number missed is the count of whole candles in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
-from operator import attrgetter
 
 import msgspec
 
@@ -19,8 +18,6 @@ INTERRUPTING_NOTICES: dict[str, GapReason] = {"quota_exceeded": "quota", "suspen
 """Notices after which data is missing although the connection stands."""
 REFUSALS = frozenset({"symbol_refused", "symbol_limit"})
 """Notices that name symbols which will not come any more."""
-
-_key = attrgetter("symbol", "ts_event")
 
 CandlesBetween = Callable[[str, int, int], int]
 """(symbol, start ns, end ns) -> minutes in [start, end) in which the symbol's market was open."""
@@ -79,14 +76,14 @@ class GapStage:
     def process(self, batch: Batch) -> Batch:
         """Insert the gaps that this batch ends, before the data that ends them."""
         track = self._tracks[batch.session]
-        events = batch.events
-        market = [event for event in events if isinstance(event, MarketEvent)]
-        if len(market) != len(events):
+        market = batch.market_events()
+        if len(market) != len(batch.events):
             batch.events = self._mixed(track, batch)
         elif market:
             gaps = self._flow(track, market, batch.ts_recv)
             if gaps:
-                batch.events = [*gaps, *events]
+                batch.events = [*gaps, *market]
+                batch.market_only = False
         return batch
 
     def finish(self, now: Timestamp) -> list[Event]:
@@ -112,7 +109,7 @@ class GapStage:
                 out.append(event)
         return out
 
-    def _flow(self, track: _Track, market: list[MarketEvent], ts_recv: Timestamp) -> list[Event]:
+    def _flow(self, track: _Track, market: Sequence[MarketEvent], ts_recv: Timestamp) -> list[Event]:
         """Data: returns the gaps that it ends."""
         gaps: list[Event] = []
         if track.open:
@@ -120,9 +117,20 @@ class GapStage:
             for event in market:
                 first.setdefault(event.symbol, event)
             gaps = self._end(track, [symbol for symbol in first if symbol in track.open], ts_recv, first)
-        track.last.update(map(_key, market))
+        self._note_last(track, market)
         track.alive_since = ts_recv
         return gaps
+
+    @staticmethod
+    def _note_last(track: _Track, market: Sequence[MarketEvent]) -> None:
+        """From the end until each symbol was met: that is mostly after a few events."""
+        met: set[str] = set()
+        for event in reversed(market):
+            if event.symbol not in met:
+                met.add(event.symbol)
+                track.last[event.symbol] = event.ts_event
+                if len(met) >= len(track.symbols):
+                    return
 
     def _hear(self, track: _Track, event: Event) -> list[Event]:
         """What happened to the stream: returns the gaps that end with it."""

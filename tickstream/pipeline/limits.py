@@ -18,7 +18,10 @@ class LimitStage:
         """Leave out what is beyond the limit; stream events pass."""
         if self._left is None and self._missing is None:
             return batch
-        market = [event for event in batch.events if isinstance(event, MarketEvent)]
+        market = batch.market_events()
+        if self._missing is None and self._left is not None and len(market) < self._left:
+            self._left -= len(market)
+            return batch
         one_payload_each = len(batch.payloads) == len(market)
         kept = [self._takes(event) for event in market]
         verdict = iter(kept)

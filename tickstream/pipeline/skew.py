@@ -40,6 +40,7 @@ class SkewStage:
         if len(self._ahead_ns) >= ENOUGH and median > LIMIT_NS:
             self._done = True
             batch.events = [*batch.events, self._notice(batch.ts_recv, median)]
+            batch.market_only = False
         return batch
 
     def finish(self, now: Timestamp) -> list[Event]:  # noqa: ARG002 - a Stage is told the time

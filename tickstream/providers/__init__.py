@@ -12,7 +12,7 @@ from tickstream.errors import UsageError
 if TYPE_CHECKING:
     from tickstream.providers.base import ProviderSpec
 
-SHARED = frozenset({"base", "json_feed"})
+SHARED = frozenset({"base", "json_feed", "loose"})
 """Modules in this folder that are no provider."""
 ENTRY_POINTS = "tickstream.providers"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import ClassVar
 
@@ -16,7 +16,7 @@ import msgspec
 
 from tickstream.credits import CreditRates
 from tickstream.errors import ProviderError, SymbolRefused, TickstreamError
-from tickstream.events import Account, Event, Notice, Quarantined
+from tickstream.events import Account, Event, Glimpses, Notice, Quarantined
 from tickstream.keys import Secret
 from tickstream.subscriptions import Channel, Subscription
 from tickstream.timestamps import NS_PER_SECOND, Timestamp
@@ -125,6 +125,8 @@ class Feed(msgspec.Struct, frozen=True):
     settings: Mapping[str, str] = {}
     refused: frozenset[str] = frozenset()
     """Symbols the provider refused before: never asked for again."""
+    raw: bool = False
+    """Nobody wants more than the provider's own messages, and the symbol and time of each (`-o raw`)."""
     shard: int = 0
     shards: int = 1
 
@@ -155,6 +157,8 @@ class FeedProtocol(ABC):
         self._reports = NoticeLimit()
         self._outgoing: list[bytes] = []
         self._events: list[Event] = []
+        self._glimpses: Glimpses | None = None
+        """What came before `_events`, if it was not looked at closely."""
         self._payloads: list[bytes] = []
         self._quarantined: list[Quarantined] = []
 
@@ -186,7 +190,7 @@ class FeedProtocol(ABC):
     @property
     def has_events(self) -> bool:
         """True when `take_events` would give some."""
-        return bool(self._events)
+        return bool(self._events or self._glimpses)
 
     def closed(self, code: int | None, reason: str) -> TickstreamError | None:  # noqa: ARG002 - for those whose codes mean something
         """The provider's meaning of the end of a connection, or None: the session then does as RFC 6455 says.
@@ -204,10 +208,13 @@ class FeedProtocol(ABC):
         out, self._outgoing = self._outgoing, []
         return out
 
-    def take_events(self) -> list[Event]:
+    def take_events(self) -> Sequence[Event]:
         """Events since the last call, in the order received."""
-        out, self._events = self._events, []
-        return out
+        events, glimpses = self._events, self._glimpses
+        self._events, self._glimpses = [], None
+        if glimpses is None:
+            return events
+        return [*glimpses, *events] if events else glimpses
 
     def take_payloads(self) -> list[bytes]:
         """The messages behind the market events since the last call."""
@@ -218,6 +225,13 @@ class FeedProtocol(ABC):
         """Messages that could not be used since the last call."""
         out, self._quarantined = self._quarantined, []
         return out
+
+    def _glimpse(self, glimpses: Glimpses) -> None:
+        """Data that `feed.raw` spares us to look at closely."""
+        if self.has_events:
+            self._events = [*self.take_events(), *glimpses]
+        else:
+            self._glimpses = glimpses
 
     # --- what every protocol says in the same way -----------------------------------------------------------------
 

@@ -18,8 +18,8 @@ UNKNOWN_TYPES_SHOWN = 20
 LONGEST_MESSAGE = 256 * 1024
 """Bytes. Decoding makes many times as much memory of a message as it has bytes, so a longer one is set aside unread."""
 _BOM = b"\xef\xbb\xbf"
-_ends = itemgetter(0, -1)
-_BRACES = {(ord("{"), ord("}"))}
+_first, _last = itemgetter(0), itemgetter(-1)
+_OPENING, _CLOSING = {ord("{")}, {ord("}")}
 
 Message = TypeVar("Message")
 
@@ -50,7 +50,9 @@ class MessageDecoder(Generic[Message]):
         """
         joined = b"\n".join(payloads)
         try:
-            if len(joined) > LONGEST_MESSAGE or set(map(_ends, payloads)) != _BRACES:
+            if len(joined) > LONGEST_MESSAGE and max(map(len, payloads)) > LONGEST_MESSAGE:
+                return None
+            if {*map(_first, payloads)} != _OPENING or {*map(_last, payloads)} != _CLOSING:
                 return None
             messages = self._decoder.decode_lines(joined)
         except (*UNDECODABLE, IndexError):  # an empty payload has no ends
@@ -91,9 +93,12 @@ class JsonFeed(FeedProtocol, Generic[Message]):
     """A protocol of JSON messages: decodes batches, falls back to single messages, sets rubbish aside."""
 
     decoder: ClassVar[MessageDecoder[Any]]
+    glancing: ClassVar[MessageDecoder[Any] | None] = None
+    """Reads no more of data than symbol and time, for `feed.raw`; a provider may do without."""
 
     def __init__(self, feed: Feed) -> None:
         super().__init__(feed)
+        self._decoder = (feed.raw and self.glancing) or self.decoder
         self._unknown_types: set[str] = set()
 
     @abstractmethod
@@ -111,7 +116,7 @@ class JsonFeed(FeedProtocol, Generic[Message]):
     def receive(self, payloads: list[bytes], ts_recv: Timestamp, now: float) -> None:
         """Decode a batch in one pass; if that fails, message by message."""
         self.counters.messages += len(payloads)
-        messages = self.decoder.batch(payloads)
+        messages = self._decoder.batch(payloads)
         if messages is None:
             for payload in payloads:
                 self._receive_one(payload, ts_recv, now)
@@ -128,14 +133,14 @@ class JsonFeed(FeedProtocol, Generic[Message]):
     def _receive_one(self, payload: bytes, ts_recv: Timestamp, now: float) -> None:
         """A message, or an array of them, that may be anything."""
         try:
-            parts = self.decoder.parts(payload)
+            parts = self._decoder.parts(payload)
         except UNDECODABLE as reason:
             self.quarantine(payload, str(reason))
             return
         self.counters.messages += len(parts) - 1
         for part in parts:
             try:
-                message = self.decoder.one(part)
+                message = self._decoder.one(part)
             except UnknownType as unknown:
                 self._unknown(unknown.kind, ts_recv)
             except msgspec.ValidationError as reason:
@@ -147,7 +152,7 @@ class JsonFeed(FeedProtocol, Generic[Message]):
 
     def _misfit(self, payload: bytes, reason: str, ts_recv: Timestamp) -> None:
         try:
-            kind = self.decoder.kind(payload)
+            kind = self._decoder.kind(payload)
         except UNDECODABLE:
             self.quarantine(payload, reason)
         else:

@@ -7,6 +7,7 @@ Wire facts are from the provider's streaming guide (tickatlas.com/guides/websock
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any, ClassVar
 
@@ -15,11 +16,12 @@ import msgspec
 from tickstream import numbers
 from tickstream.credits import CreditRates, Plan
 from tickstream.errors import AuthTimeout, ConnectionLimit, Forbidden, InvalidKey, SessionStale
-from tickstream.events import Account, Bar
+from tickstream.events import Account, Bar, Glimpses
+from tickstream.providers import loose
 from tickstream.providers.base import ConnectRequest, ErrorCode, Feed, Phase, ProviderSpec
 from tickstream.providers.json_feed import UNDECODABLE, JsonFeed, MessageDecoder
 from tickstream.subscriptions import Channel
-from tickstream.timestamps import NS_PER_SECOND, Timestamp, from_epoch, parse_rfc3339
+from tickstream.timestamps import NS_PER_SECOND, Timestamp, parse_rfc3339
 
 NAME = "tickatlas"
 REPLY_TIMEOUT_S = 10.0
@@ -28,8 +30,7 @@ MUTE_AFTER_S = 90.0
 """Three missed heartbeats of 30 s: whatever answers our pings is not the feed any more (convention)."""
 RESUBSCRIBE_AFTER_RESET_S = 60.0
 """After 00:00 UTC quotes come back by themselves; a feed that is still silent then is subscribed again (convention)."""
-LARGEST_COUNT = 2**53
-"""Credits or symbols; also what every reader of JSON can hold."""
+TIMES_KEPT = 4096
 DAY_NS = 86_400 * NS_PER_SECOND
 
 _REPORT = "Please report it, with the output of `tickstream doctor -o json`."
@@ -49,6 +50,17 @@ class _Candle(msgspec.Struct, gc=False):
 
 class _Quote(msgspec.Struct, gc=False, tag="quote"):
     data: _Candle
+
+
+class _Glance(msgspec.Struct, gc=False):
+    """As much of a candle as `-o raw` needs."""
+
+    symbol: str
+    time: str
+
+
+class _GlancedQuote(msgspec.Struct, gc=False, tag="quote"):
+    data: _Glance
 
 
 class _Heartbeat(msgspec.Struct, gc=False, tag="heartbeat"):
@@ -100,16 +112,21 @@ class _LooseQuote(msgspec.Struct, tag="quote"):
     data: _LooseCandle
 
 
-_Message = _Quote | _Heartbeat | _Pong | _Authenticated | _Subscribed | _Unsubscribed | _Error
+_Rest = _Heartbeat | _Pong | _Authenticated | _Subscribed | _Unsubscribed | _Error
+_Message = _Quote | _GlancedQuote | _Rest
 _loose_quote = msgspec.json.Decoder(_LooseQuote)
-_symbol = attrgetter("symbol")
+_ONLY_QUOTES, _ONLY_GLANCED = {_Quote}, {_GlancedQuote}
+_data = attrgetter("data")
+_symbol, _time_text = attrgetter("symbol"), attrgetter("time")
+_ask_bid = attrgetter("ask", "bid")
 
 
 class TickAtlasProtocol(JsonFeed[_Message]):
     """authenticate -> subscribe -> candles, heartbeats, errors."""
 
     spec: ClassVar[ProviderSpec]
-    decoder: ClassVar[MessageDecoder[Any]] = MessageDecoder(_Message)
+    decoder: ClassVar[MessageDecoder[Any]] = MessageDecoder(_Quote | _Rest)
+    glancing: ClassVar[MessageDecoder[Any] | None] = MessageDecoder(_GlancedQuote | _Rest)
 
     def __init__(self, feed: Feed) -> None:
         super().__init__(feed)
@@ -148,46 +165,60 @@ class TickAtlasProtocol(JsonFeed[_Message]):
 
     def on_batch(self, messages: list[_Message], payloads: list[bytes], ts_recv: Timestamp) -> bool:
         """The usual batch: nothing but quotes."""
-        candles = [message.data for message in messages if type(message) is _Quote]
-        if len(candles) != len(messages) or not self._take_plain_candles(candles, ts_recv):
-            return False
-        self._payloads += payloads
-        return True
+        kinds = {*map(type, messages)}
+        if kinds == _ONLY_QUOTES:
+            taken = self._take_plain_candles([*map(_data, messages)], ts_recv)
+        else:
+            taken = kinds == _ONLY_GLANCED and self._glance_at([*map(_data, messages)], ts_recv)
+        if taken:
+            self._payloads += payloads
+        return taken
 
     def _take_plain_candles(self, candles: list[_Candle], ts_recv: Timestamp) -> bool:
         """Turn candles into bars if all of them are beyond doubt; False (and nothing done) otherwise."""
-        if not self.asked.issuperset(map(_symbol, candles)):
+        times = self._times_of(candles)
+        if times is None or not self.asked.issuperset(map(_symbol, candles)):
             return False
-        if not numbers.all_plain(
-            [v for c in candles for v in (c.open, c.high, c.low, c.close, c.volume, c.bid, c.ask)]
-        ):
+        quoted = numbers.pairs(map(_ask_bid, candles))
+        values = [value for c in candles for value in (c.open, c.high, c.low, c.close, c.volume)]
+        if not numbers.all_plain([*values, *quoted]):
             return False
-        times = self._times
-        try:
-            for new in {c.time for c in candles} - times.keys():
-                times[new] = parse_rfc3339(new)
-        except ValueError:
-            return False
-        difference = numbers.difference
         # fmt: off
         self._events += [
             Bar(NAME, c.symbol, times[c.time], ts_recv, "1m", c.open, c.high, c.low, c.close, c.volume,
-                c.bid, c.ask, difference(c.ask, c.bid), True)
-            for c in candles
+                c.bid, c.ask, spread, True)
+            for c, spread in zip(candles, numbers.differences(quoted), strict=True)
         ]
         # fmt: on
-        if len(times) > 4096:
-            times.clear()
         self._data_flows(len(candles))
         return True
+
+    def _glance_at(self, candles: list[_Glance], ts_recv: Timestamp) -> bool:
+        """The same for `-o raw`, which wants symbol and time only."""
+        times, symbols = self._times_of(candles), [*map(_symbol, candles)]
+        if times is None or not self.asked.issuperset(symbols):
+            return False
+        self._glimpse(Glimpses(NAME, symbols, [*map(times.__getitem__, map(_time_text, candles))], ts_recv))
+        self._data_flows(len(candles))
+        return True
+
+    def _times_of(self, candles: Sequence[_Candle | _Glance]) -> dict[str, Timestamp] | None:
+        """A table that has the times of all these candles, None if one is not in the usual form."""
+        times = self._times
+        try:
+            for new in {*map(_time_text, candles)} - times.keys():
+                times[new] = parse_rfc3339(new)
+        except ValueError:
+            return None
+        if len(times) > TIMES_KEPT:
+            self._times = {}
+        return times
 
     def on_message(self, message: _Message, payload: bytes, ts_recv: Timestamp, now: float) -> None:
         """One message of any type."""
         match message:
-            case _Quote():
-                if self._take_plain_candles([message.data], ts_recv):
-                    self._payloads.append(payload)
-                else:
+            case _Quote() | _GlancedQuote():
+                if not self.on_batch([message], [payload], ts_recv):
                     self._receive_quote(payload, ts_recv)
             case _Authenticated():
                 self._authenticated(message, ts_recv, now)
@@ -243,9 +274,9 @@ class TickAtlasProtocol(JsonFeed[_Message]):
             NAME,
             ts_recv,
             message.plan and self.redact(message.plan)[:60],
-            _count(message.max_symbols),
-            _count(message.credits_per_push),
-            _count(message.daily_quota_remaining, if_negative=0),  # overdrawn
+            loose.count(message.max_symbols),
+            loose.count(message.credits_per_push),
+            loose.count(message.daily_quota_remaining, if_negative=0),  # overdrawn
         )
         self._events.append(self.account)
         symbols = self.choose(ts_recv, self.account.max_symbols)
@@ -293,42 +324,12 @@ class TickAtlasProtocol(JsonFeed[_Message]):
 
 def _bar(candle: _LooseCandle, ts_recv: Timestamp) -> Bar:
     """Raises ValueError when a required field is missing or is no number."""
-    opened, high, low, close = (
-        _required(numbers.parse(p)) for p in (candle.open, candle.high, candle.low, candle.close)
-    )
+    opened, high, low, close = (loose.price(p) for p in (candle.open, candle.high, candle.low, candle.close))
     volume = numbers.parse(candle.volume)
     bid, ask = numbers.parse(candle.bid), numbers.parse(candle.ask)
     spread = None if bid is None or ask is None else numbers.difference(ask, bid)
-    ts_event = _time(candle.time)
+    ts_event = loose.time(candle.time)
     return Bar(NAME, candle.symbol, ts_event, ts_recv, "1m", opened, high, low, close, volume, bid, ask, spread, True)
-
-
-def _required(value: numbers.Number | None) -> numbers.Number:
-    if value is None:
-        raise ValueError("a price is null")
-    return value
-
-
-def _time(raw: msgspec.Raw) -> Timestamp:
-    """ISO 8601 text, or an epoch in seconds, or in milliseconds from 10^12 on (convention), perhaps in a string."""
-    text = bytes(raw).decode()
-    if text[0] == '"':
-        text = str(msgspec.json.decode(raw)).strip()
-        if not text.replace(".", "", 1).isdigit():
-            return parse_rfc3339(text)
-    return from_epoch(text, 1_000_000 if len(text.partition(".")[0]) > 12 else NS_PER_SECOND)
-
-
-def _count(raw: msgspec.Raw, if_negative: int | None = None) -> int | None:
-    """A whole number, or None for null and for what is none: a count that we cannot read must not end the session."""
-    try:
-        value = numbers.parse(raw)
-    except ValueError:
-        return None
-    exact = None if value is None else numbers.decimal(value)
-    if exact is None or exact > LARGEST_COUNT or exact != exact.to_integral_value():
-        return None
-    return if_negative if exact < 0 else int(exact)
 
 
 # fmt: off

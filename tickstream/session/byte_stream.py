@@ -16,7 +16,7 @@ from tickstream.clock import Clock
 from tickstream.errors import ConnectionLost
 from tickstream.session.causes import why
 
-CHUNK = 64 * 1024
+CHUNK = 128 * 1024
 MAX_AHEAD = 4 * 2**20
 """Bytes read ahead while a write waits: a server that waits for us to read before it reads is served, within reason."""
 SLICE_S = 0.25

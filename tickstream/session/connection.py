@@ -7,7 +7,7 @@ import contextlib
 import msgspec
 
 from tickstream.errors import ConnectionLost, NetworkError, ProtocolViolation, QuotaExceeded, TickstreamError
-from tickstream.events import Account, Batch, Event, MarketEvent, Notice, Quarantined, SessionEvent, SessionState
+from tickstream.events import Account, Batch, Event, Notice, Quarantined, SessionEvent, SessionState, only_market
 from tickstream.providers.base import FeedCounters, FeedProtocol, NoticeLimit, Phase
 from tickstream.session.closing import closing_error
 from tickstream.session.context import SessionContext, Wire
@@ -169,18 +169,20 @@ class Connection:
         quarantined = protocol.take_quarantined()
         if protocol.phase is Phase.LIVE and not self.live:
             self.live = True
-            events.insert(0, self._session_event("up"))
+            events = [self._session_event("up"), *events]
             self._status.state = "up"
         if self._status.step:
             self._status.step = "" if self.live else protocol.phase.value
         if quarantined:
-            events += self._bad_message_notices(quarantined)
+            events = [*events, *self._bad_message_notices(quarantined)]
         if payloads:
             self.got_data = True
             self._status.last_data = self._watch.data(self._clock.monotonic())
         if events or quarantined:
-            ts_recv = next((e.ts_recv for e in events if isinstance(e, MarketEvent)), ts_recv)
-            self._outbox.put(Batch(self._status.session, self._epoch, ts_recv, events, payloads, size, quarantined))
+            batch = Batch(self._status.session, self._epoch, ts_recv, events, payloads, size, quarantined)
+            batch.market_only = only_market(events)
+            batch.ts_recv = ts_recv = next((e.ts_recv for e in batch.market_events()[:1]), ts_recv)
+            self._outbox.put(batch)
         self._count()
         self._status.paused = protocol.paused
         if len(protocol.refused) > self._refused:

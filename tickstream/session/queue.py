@@ -18,6 +18,10 @@ from tickstream.events import Batch, Event, Gap, GapReason, MarketEvent
 from tickstream.timestamps import Timestamp
 
 DEFAULT_BYTES = 2 * 2**20
+HOT_BYTES = 128 * 1024
+"""More than this is not in the processor's cache any more when its turn comes."""
+TURN_S = 0.002
+"""How long a session waits for the other thread to take its turn."""
 CONFLATED_BYTES = 256
 """What an event that is left of a conflated batch is taken to have brought in bytes."""
 
@@ -55,13 +59,18 @@ class BatchQueue:
         self._space = threading.Condition(self._changed._lock)  # type: ignore[attr-defined]  # noqa: SLF001 - one lock, two conditions
         self._closed = False
         self._woken = False
+        self._prompt = True
+        """Whether the thread that gets has come since a session last waited for it in vain."""
         self._losses: dict[int, dict[str, _Loss]] = {}
         """Session -> symbol -> what it has lost."""
         self._last_out: dict[int, Timestamp] = {}
         self.dropped = 0
 
     def offer(self, batch: Batch) -> bool:
-        """Add a batch; False when it is full under `block`: keep it and try again after `wait_for_space`."""
+        """Add a batch; False when it is full under `block`: keep it and try again after `wait_for_space`.
+
+        While the other thread keeps up, it is given its turn here: it then works on data that is still in the cache.
+        """
         with self._changed:
             too_many = self._bytes + batch.size - self._max_bytes
             # A batch that is larger than the queue is taken when nothing else waits, one of stream events always.
@@ -71,6 +80,8 @@ class BatchQueue:
             self._batches.append((self._offered, batch))
             self._bytes += batch.size
             self._changed.notify()
+            if self._bytes > HOT_BYTES and self._prompt:
+                self._prompt = self._space.wait(TURN_S)
         return True
 
     def wait_for_space(self, seconds: float) -> None:
@@ -85,6 +96,7 @@ class BatchQueue:
             if not self._batches and not self._closed and not self._woken:
                 self._changed.wait(seconds)
             self._woken = False
+            self._prompt = True
             if not self._batches:
                 return None
             number, batch = self._batches.popleft()
@@ -133,6 +145,7 @@ class BatchQueue:
             due = [s for s, loss in losses.items() if loss.through < number or (loss.through == number and s in here)]
             if due:
                 batch.events = [self._gap([losses.pop(symbol) for symbol in due], tuple(due), batch), *batch.events]
+                batch.market_only = False
         self._last_out[batch.session] = batch.ts_recv
         return batch
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import threading
 
+import msgspec
+
 from tickstream.errors import SymbolRefused, TickstreamError
 from tickstream.providers.base import Feed
 from tickstream.session.context import SessionContext
@@ -19,7 +21,7 @@ def split(feed: Feed, connections: int) -> list[Feed]:
     """One feed per connection, symbols round robin."""
     shards = feed.subscription.shards(connections)
     return [
-        Feed(feed.url, shard, feed.key, feed.settings, feed.refused, number, len(shards))
+        msgspec.structs.replace(feed, subscription=shard, shard=number, shards=len(shards))
         for number, shard in enumerate(shards)
     ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Context, Decimal
 
 from msgspec.structs import astuple
@@ -134,7 +134,7 @@ class Board:
         self.refused: dict[str, str] = {}
         """Symbols the provider refuses -> why, cleaned."""
 
-    def add(self, events: list[Event], now: float) -> None:
+    def add(self, events: Sequence[Event], now: float) -> None:
         """Take a batch, received at `now` monotonic seconds.
 
         A large one costs by symbols, not by events: then the trend has one point for the batch.

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tickstream.errors import UsageError
-from tickstream.events import EVENT_TYPES, Bar, Event, MarketEvent, OrderUpdate, Quote, Trade, wire_fields
+from tickstream.events import EVENT_TYPES, MARKET_TYPES, Bar, Event, OrderUpdate, Quote, Trade, wire_fields
 from tickstream.sinks.levels import ROW_OF, SnapshotLevel
 from tickstream.subscriptions import Channel
 from tickstream.suggestions import did_you_mean, shown
-
-MARKET_TYPES: frozenset[type[Event]] = frozenset(kind for kind in EVENT_TYPES.values() if issubclass(kind, MarketEvent))
-"""What a row of CSV, and `--fields`, is about. The others are stream events and keep their own form."""
 
 _OF_CHANNEL: dict[Channel, tuple[type[Event], ...]] = {
     Channel.BARS: (Bar,),

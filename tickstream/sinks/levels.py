@@ -7,6 +7,7 @@ what it says would be lost otherwise.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from tickstream.events import BookSnapshot, BookUpdate, Event
@@ -41,7 +42,7 @@ class UpdateLevel(LevelRow, frozen=True, gc=False, tag_field="type", tag="book_u
 ROW_OF: dict[type[Event], type[LevelRow]] = {BookSnapshot: SnapshotLevel, BookUpdate: UpdateLevel}
 
 
-def level_rows(kind: type[Event], events: list[Event]) -> tuple[type[Event], list[Event]]:
+def level_rows(kind: type[Event], events: Sequence[Event]) -> tuple[type[Event], Sequence[Event]]:
     """The type and the rows of events of one type; of events other than a book's, they are what they were."""
     row = ROW_OF.get(kind)
     if row is None:
