@@ -103,7 +103,11 @@ class Recovery:
 
     def leftovers(self) -> list[Leftover]:
         """What was being written when its run ended, repaired. Raises OSError."""
-        return [left for entry in list(self.history.open.values()) if (left := self._look_for(entry)) is not None]
+        found = [left for entry in list(self.history.open.values()) if (left := self._look_for(entry)) is not None]
+        newest = {left.part.entry.file: left for left in found}
+        for left in found:  # those before it are complete, and their names come first
+            left.go_on = left.go_on and newest[left.part.entry.file] is left
+        return found
 
     def recovered(self, leftovers: list[Leftover]) -> Recovered:
         """How far each symbol had come. Raises OSError."""

@@ -20,7 +20,7 @@ from tickstream.capture.parts import Parts
 from tickstream.capture.room import Report, Room
 from tickstream.capture.rotation import Rotation
 from tickstream.clock import Clock
-from tickstream.errors import ConfigError, OutputError
+from tickstream.errors import ConfigError, InputError, OutputError
 
 UNSYNCED_MOST = 8 << 20
 """Bytes in memory that are not safe on the disk: with more, a sync does not wait for its time."""
@@ -73,7 +73,8 @@ class Writer:
         def steps() -> Iterator[None]:
             return finishing.finish(part, self._folder.base, self._folder.run.run, self._clock, self.list)
 
-        if part.counted and part.hashed == part.synced and not finishing.converts(part):
+        waits = any(job.part.entry.file == part.entry.file for job in self._jobs)  # names shall follow the order
+        if part.counted and part.hashed == part.synced and not waits and not finishing.converts(part):
             job = _Job(part, steps, steps())
             while not self._advance(job):
                 pass
@@ -155,7 +156,7 @@ class Writer:
         except FileNotFoundError:
             self._vanished(job.part)
             return True
-        except ConfigError as error:
+        except (ConfigError, InputError) as error:  # no pyarrow here; a line that somebody has edited
             self._report("not_finished", f"{job.part.path} stays as it is: {error.message}")
             return True
         except OSError as error:
