@@ -70,6 +70,15 @@ def test_good_events_pass_as_they_are_with_all_others_in_their_places() -> None:
     assert run.asked() == []
 
 
+def test_a_batch_says_whether_all_of_it_is_market_data() -> None:
+    stage = BookStage()
+    good = Batch(1, 1, at(0), [snapshot(0)], market_only=True)
+    assert stage.process(good).market_only
+    crossed = Batch(1, 1, at(1), [update(1, bids=(("1.20", "1"),))], market_only=True)
+    assert not stage.process(crossed).market_only
+    assert not stage.process(batch(2, snapshot(2))).market_only
+
+
 def test_updates_before_the_first_snapshot_belong_to_no_book() -> None:
     run = Run()
     assert run.hear(0, update(0, bids=(("1.11", "1"),))) == []

@@ -61,6 +61,11 @@ class TestEveryProvider:
         assert spec.channels
         assert set(spec.channels) <= set(Channel)
         assert spec.symbol_help
+        assert urlsplit(spec.site).scheme == "https"
+        assert spec.free_tier
+        assert spec.limits
+        assert spec.heartbeat
+        assert set(spec.key_channels or ()) <= set(spec.channels)
         assert spec.key_env is None or re.fullmatch(r"[A-Z][A-Z0-9_]*", spec.key_env)
         assert spec.max_connections >= 1
         assert spec.ping_interval_s > 0

@@ -29,6 +29,7 @@ COMMANDS: dict[str, str] = {
     "credits": "What a subscription costs in credits, and which plan fits.",
     "simulate": "Run a local server that speaks a provider's protocol: no key, no network.",
     "doctor": "Check the way to the provider step by step, and say whose fault it is.",
+    "providers": "List the providers: what they stream, keys, limits, hours.",
     "schema": "Print the JSON Schema of the events.",
     "config": "Show and change the configuration and the keys.",
     "explain": "What an error code or an exit code means, and what to do.",

@@ -11,7 +11,7 @@ from collections.abc import Collection
 
 import msgspec
 
-from tickstream.events import Batch, BookSnapshot, BookUpdate, Event, Gap, Notice
+from tickstream.events import Batch, BookSnapshot, BookUpdate, Event, Gap, MarketEvent, Notice
 from tickstream.order_book import OrderBook
 from tickstream.pipeline.gaps import INTERRUPTING_NOTICES
 from tickstream.timestamps import NS_PER_SECOND, Timestamp
@@ -79,6 +79,7 @@ class BookStage:
                 out.append(event)
                 out += self._hear(batch, event)
         batch.events = out
+        batch.market_only = batch.market_only and all(isinstance(event, MarketEvent) for event in out)
         return batch
 
     def finish(self, now: Timestamp) -> list[Event]:

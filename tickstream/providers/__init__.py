@@ -22,6 +22,13 @@ def names() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in SHARED)
 
 
+def all_names() -> list[str]:
+    """Those, and the ones that packages elsewhere add."""
+    from importlib.metadata import entry_points
+
+    return sorted({*names(), *(entry.name for entry in entry_points(group=ENTRY_POINTS))})
+
+
 def load(name: str) -> ProviderSpec:
     """The declaration of a provider. Raises UsageError for a name that nobody provides."""
     if name in names():
@@ -33,4 +40,4 @@ def load(name: str) -> ProviderSpec:
         if entry.name == name:
             found: ProviderSpec = entry.load()
             return found
-    raise UsageError(f"There is no provider {name!r}.", hint=f"Known providers: {', '.join(names())}.")
+    raise UsageError(f"There is no provider {name!r}.", hint=f"Known providers: {', '.join(all_names())}.")

@@ -18,6 +18,7 @@ from tickstream.credits import CreditRates
 from tickstream.errors import ProviderError, SymbolRefused, TickstreamError
 from tickstream.events import Account, Event, Glimpses, Notice, Quarantined
 from tickstream.keys import Secret
+from tickstream.markets import Market, market_of
 from tickstream.subscriptions import Channel, Subscription
 from tickstream.timestamps import NS_PER_SECOND, Timestamp
 
@@ -110,6 +111,28 @@ class ProviderSpec(msgspec.Struct, frozen=True):
     """Without data for this long while a market is open, a symbol is stale."""
     settings: Mapping[str, tuple[str, ...]] = {}
     """Provider settings in the config file -> the values allowed; the first is the default."""
+    site: str = ""
+    """Where people get a key and read the documentation."""
+    key_channels: tuple[Channel, ...] | None = None
+    """Channels that need the key, None: all. The others stream without one."""
+    demo_key: str | None = None
+    """A key that the provider publishes for everybody to try it with."""
+    free_tier: str = ""
+    """What costs nothing, in a few words."""
+    limits: tuple[str, ...] = ()
+    """What the provider allows, a line each."""
+    heartbeat: str = ""
+    """Who says what, how often, to show that the connection is alive."""
+    market_of: Callable[[str], Market] = market_of
+    """Symbol -> its trading hours."""
+
+    @property
+    def keyless(self) -> tuple[Channel, ...]:
+        """The channels that stream without a key of one's own."""
+        if self.key_env is None or self.demo_key is not None:
+            return self.channels
+        needed = self.channels if self.key_channels is None else self.key_channels
+        return tuple(channel for channel in self.channels if channel not in needed)
 
     def error(self, code: str) -> ErrorCode | None:
         """What is known of an error code."""

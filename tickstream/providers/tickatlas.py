@@ -391,6 +391,14 @@ SPEC = ProviderSpec(
     bar_interval_s=60,
     bars_once=True,
     settings={"auth_field": ("key", "api_key")},
+    site="https://tickatlas.com",
+    free_tier="none: streaming begins with the Starter plan",
+    limits=(
+        "2 connections for a key",
+        "5 symbols on Starter; on Pro and Enterprise at least 20",
+        "each push costs credits: see `tickstream credits`",
+    ),
+    heartbeat="the server, every 30 s",
 )
 
 TickAtlasProtocol.spec = SPEC
