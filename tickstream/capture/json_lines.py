@@ -26,14 +26,14 @@ from tickstream.timestamps import Timestamp
 
 
 class JsonLines:
-    """Decodes the lines of a file."""
+    """Decodes the lines of a file. `times` reads its moments."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, times: Times | None = None) -> None:
         self._path = path
-        times = Times()
+        known = Times() if times is None else times
 
         def moment(_kind: type, written: Any) -> Timestamp:
-            return times[written]
+            return known[written]
 
         self._mirrors = {mirror: kind for kind, mirror in _MIRRORS.items()}
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(

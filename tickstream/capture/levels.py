@@ -22,7 +22,7 @@ class Books:
 
     def take(self, row: LevelRow) -> list[Event]:
         """The event that this row shows to be whole, if it does."""
-        done = self.flush() if self._rows and not _belongs(self._rows[-1], row) else []
+        done = self.flush() if self._rows and not follows(self._rows[-1], row) else []
         self._rows.append(row)
         return done
 
@@ -49,8 +49,8 @@ def check_levels(rows: list[Event]) -> None:
                 raise ValueError("a level has a side, a number, a price and a size, or none of them")
 
 
-def _belongs(before: LevelRow, row: LevelRow) -> bool:
-    """Whether two rows that follow each other are of one event."""
+def follows(before: LevelRow, row: LevelRow) -> bool:
+    """Whether two rows that stand behind each other are taken for one event."""
     if _head(before) != _head(row) or row.level is None or before.level is None:
         return False
     return row.level == before.level + 1 if row.side == before.side else (before.side, row.level) == ("bid", 1)

@@ -122,11 +122,11 @@ class Source:
     def _rows(self, file: BinaryIO) -> Iterator[Chunk]:
         if not file.seekable():
             raise UsageError("Parquet cannot be read from a pipe: its end has to be read first.", hint="Name the file.")
-        from tickstream.capture import parquet
+        from tickstream.capture.parquet import opened
 
+        self.time, chunks = opened(self.name, file, self._options.foreign)
         self.format = "parquet"
-        self.time = parquet.time_of(file)
-        return parquet.read(self.name, file)
+        return chunks
 
 
 class _Begun:

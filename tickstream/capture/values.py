@@ -42,6 +42,13 @@ class Times(dict[Any, Timestamp]):
         return from_epoch(written, 1 if written >= NANOSECONDS_FROM else 1000)
 
 
+class NanoTimes(Times):
+    """Counts of nanoseconds, of any year."""
+
+    def parse(self, written: Any) -> Timestamp:
+        return from_epoch(written, 1) if type(written) is int else super().parse(written)
+
+
 def check_numbers(values: Iterable[Number]) -> None:
     """Any JSON value fits into a Raw. Raises ValueError unless each of these is a number, of any length."""
     for value in values:
