@@ -13,6 +13,9 @@ from tickstream.clock import Clock
 from tickstream.timestamps import NS_PER_SECOND
 
 
+_ZEROS = bytes(8)
+
+
 class Cut(NamedTuple):
     """What was cut off."""
 
@@ -39,7 +42,7 @@ def repair(path: Path, codec: Codec, clock: Clock) -> Cut | None:
         saved = _save(file, whole, path, clock)
         failpoints.reached("during_repair_after_save")
         file.seek(whole)
-        lines = codec.salvage(file.read(SALVAGED_MOST))
+        lines = codec.salvage(_before_zeros(file.read(SALVAGED_MOST)))
         file.seek(whole)
         if lines:
             file.write(codec.member(lines))
@@ -48,6 +51,12 @@ def repair(path: Path, codec: Codec, clock: Clock) -> Cut | None:
         disk.sync_file(file.fileno())
         failpoints.reached("during_repair_after_cut")
     return Cut(torn, saved, len(lines))
+
+
+def _before_zeros(torn: bytes) -> bytes:
+    """What surely was written. A power cut leaves zeros, by the sector, where data should be; a decoder might take
+    them for data, while compressed lines never have so many."""
+    return torn.partition(_ZEROS)[0].rstrip(b"\0")
 
 
 def _save(file: BinaryIO, start: int, path: Path, clock: Clock) -> Path:
