@@ -171,7 +171,7 @@ def publish(part: Path, final: Path) -> Path:
     for number in range(_MOST_NUMBERS):
         name = numbered(final, number)
         try:
-            _rename_new(part, name)
+            rename_new(part, name)
         except FileExistsError:
             continue
         sync_folder(name.parent)
@@ -193,7 +193,8 @@ def numbered(final: Path, number: int) -> Path:
     return final.with_name(f"{stem}-{number:03d}{dot}{extension}{suffixes}")
 
 
-def _rename_new(part: Path, name: Path) -> None:
+def rename_new(part: Path, name: Path) -> None:
+    """Give a file a name that no other has. Raises OSError: FileExistsError when another has it."""
     if not POSIX:
         part.rename(name)  # raises FileExistsError there
         return
