@@ -136,18 +136,19 @@ class Parts:
             except OutputError:
                 self.lost += sum(unit.tally.events for unit in part.pending)
                 self._detach(part)
+                part.rest()
 
     # --- parts -------------------------------------------------------------------------------------------------
 
     def _new_part(self, key: FileKey, now: Timestamp) -> PartFile:
         final = self._base / key.file
         run = self._folder.run
+        if not disk.inside(final, self._base):
+            raise OutputError(f"cannot write {final}: a link leads out of {self._base}", hint="Remove the link.")
         try:
             disk.make_folders(final.parent)
         except OSError as error:
             raise disk.failure(error, final.parent, "make the folder") from None
-        if not disk.inside(final, self._base):
-            raise OutputError(f"cannot write {final}: a link leads out of {self._base}", hint="Remove the link.")
         entry = PartOpened(
             run=run.run,
             ts=now,
@@ -207,6 +208,8 @@ class Parts:
             self.bytes_written += max(0, part.size - before)
         try:
             part.sync()
+        except FileNotFoundError:  # its folder has just been taken away
+            self._displaced(part)
         except OSError as error:
             self._in_doubt(part, error)
         else:

@@ -12,7 +12,6 @@ from tickstream.capture.codec import BLOCK, SALVAGED_MOST, Codec
 from tickstream.clock import Clock
 from tickstream.timestamps import NS_PER_SECOND
 
-
 _ZEROS = bytes(8)
 
 
