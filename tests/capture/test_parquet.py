@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from tests.capture.strategies import MARKET_KINDS, PLAIN_KINDS, events
 from tests.sinks.making import START, bar, gap, notice, quote, trade
 from tickstream.capture import parquet
-from tickstream.capture.arrow_writing import OtherKind, ParquetWriter
+from tickstream.capture.arrow_writing import ParquetWriter
 from tickstream.capture.finding import Found
+from tickstream.capture.kinds import OtherKind
 from tickstream.capture.reading import BadLine, ForeignColumns, ReadOptions, Source
 from tickstream.errors import ConfigError, InputError, UsageError
 from tickstream.events import EVENT_TYPES, Bar, BookSnapshot, BookUpdate, Event, Quote, Trade
@@ -33,7 +34,7 @@ def written(some: list[Event], kinds: list[type[Event]] | None = None, compressi
 
 
 def read(data: bytes, foreign: ForeignColumns | None = None) -> tuple[list[Event], list[BadLine]]:
-    _, chunks = parquet.opened("x", io.BytesIO(data), foreign or ForeignColumns())
+    chunks = parquet.opened("x", io.BytesIO(data), foreign or ForeignColumns()).chunks()
     found: list[Event] = []
     bad: list[BadLine] = []
     for chunk in chunks:

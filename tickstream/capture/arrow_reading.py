@@ -14,9 +14,10 @@ import pyarrow.parquet as pq
 from tickstream.capture.chunks import BadLine, Chunk
 from tickstream.capture.foreign import ForeignColumns, foreign_table
 from tickstream.capture.json_lines import JsonLines
+from tickstream.capture.kinds import row_kind
 from tickstream.capture.levels import EVENT_OF, Books, check_levels
 from tickstream.capture.lines import Stretch
-from tickstream.capture.parquet_columns import DIGITS, EVENT, SCALE, SCHEMA_VERSION, columns_of, row_kind
+from tickstream.capture.parquet_columns import DIGITS, EVENT, SCALE, SCHEMA_VERSION, columns_of
 from tickstream.capture.values import NanoTimes
 from tickstream.errors import InputError
 from tickstream.events import EVENT_TYPES, Event, MarketEvent
@@ -68,8 +69,9 @@ class ParquetFile:
         names = self._file.schema_arrow.names
         self.time = cast(TimeFormat, metadata.get(b"tickstream.time", b"iso").decode()) if version else None
         """How the times were written where the rows come from; None for a file of others."""
+        self.rows: int = self._file.metadata.num_rows
         digits = metadata.get(b"tickstream.digits", b"").decode().split(",")
-        self._rows: RowDecoder = _OurRows(name, names, digits) if version else _ForeignRows(name, names, foreign)
+        self._decoder: RowDecoder = _OurRows(name, names, digits) if version else _ForeignRows(name, names, foreign)
 
     def chunks(self) -> Iterator[Chunk]:
         """All rows. A row group that is damaged is reported, and the next one is read."""
@@ -77,15 +79,15 @@ class ParquetFile:
         for group in range(self._file.num_row_groups):
             end = first + self._file.metadata.row_group(group).num_rows
             try:
-                for batch in self._file.iter_batches(ROWS, row_groups=[group], columns=self._rows.wanted):
-                    events, bad = self._rows.decode(batch, first)
+                for batch in self._file.iter_batches(ROWS, row_groups=[group], columns=self._decoder.wanted):
+                    events, bad = self._decoder.decode(batch, first)
                     first += batch.num_rows
                     yield Chunk(self._name, events, batch.num_rows, batch.nbytes, None, bad)
             except DAMAGE as error:
                 reason = f"this row and the {end - first - 1} after it cannot be read: {_words(error)}"
                 yield Chunk(self._name, [], end - first, 0, None, [BadLine(self._name, first, reason)])
             first = end
-        if rest := self._rows.flush():
+        if rest := self._decoder.flush():
             yield Chunk(self._name, rest, 0, 0)
 
 

@@ -12,19 +12,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tickstream import __version__
+from tickstream.capture.kinds import check_kinds, market_kinds, row_kind
 from tickstream.capture.levels import follows
-from tickstream.capture.parquet_columns import (
-    DIGITS,
-    EVENT,
-    PRECISION,
-    SCALE,
-    SCHEMA_VERSION,
-    Fit,
-    columns_of,
-    fits,
-    market_kinds,
-    row_kind,
-)
+from tickstream.capture.parquet_columns import DIGITS, EVENT, PRECISION, SCALE, SCHEMA_VERSION, Fit, columns_of, fits
 from tickstream.events import Event, MarketEvent
 from tickstream.sinks.encoders import JsonEncoder, TimeFormat, column, runs
 from tickstream.sinks.levels import LevelRow, level_rows
@@ -43,14 +33,6 @@ TYPES = {
 }
 ABSENT = SCALE + 1
 """Stands for no number among counts of decimals."""
-
-
-class OtherKind(Exception):
-    """An event of a type that the file has no columns for."""
-
-    def __init__(self, kind: type[Event]) -> None:
-        super().__init__(kind.__name__)
-        self.kind = kind
 
 
 class ParquetWriter:
@@ -85,9 +67,7 @@ class ParquetWriter:
 
     def write(self, events: list[Event]) -> bool:
         """Take events. True when a row group was written."""
-        for kind in set(map(type, events)):
-            if issubclass(kind, MarketEvent) and kind not in self.kinds:
-                raise OtherKind(kind)
+        check_kinds(events, self.kinds)
         for kind, run in runs(events) if events else ():
             if issubclass(kind, MarketEvent):
                 self._take(kind, run)

@@ -1,59 +1,84 @@
-"""From paths as users name them to the files that are read, in order."""
+"""From paths as users name them to the files that are read."""
 
 from __future__ import annotations
 
 import glob
 import re
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import msgspec
 
-from tickstream.errors import UsageError
+from tickstream.capture import manifest
+from tickstream.errors import InputError, UsageError
 from tickstream.suggestions import shown
+from tickstream.timestamps import Timestamp
 
 SUFFIXES = (".jsonl", ".csv", ".parquet")
 COMPRESSIONS = (".gz", ".zst")
 PART = ".part"
-_NOT_DATA = ("manifest.jsonl",)
 _NUMBERED = re.compile(r"(.*?)(?:-(\d{3,}))?")
 
 
 class Found(msgspec.Struct, frozen=True):
-    """A file to read. `name` is for messages; `path` None is standard input."""
+    """A file to read. `name` is for messages, `path` None is standard input, `part`: it is not finished.
+
+    `first` is its earliest `ts_event`, where a manifest says it; `relative` its path below the folder that was named.
+    """
 
     name: str
     path: Path | None
     part: bool = False
+    first: Timestamp | None = None
+    relative: PurePath = PurePath("-")
+
+
+class Many(list[Found]):
+    """Files that are to be read in the order of time: those of a folder, or of a pattern."""
 
 
 def find(path: str) -> list[Found]:
-    """The files that a path stands for. Raises UsageError when there are none."""
+    """The file that a path stands for, or Many. Raises UsageError when there are none, InputError for a bad folder."""
     if path == "-":
         return [Found("-", None)]
     place = Path(path)
-    if place.is_dir():
-        found = sorted(_in_folder(place), key=_order)
-        if not found:
-            raise UsageError(f"{shown(path)} holds no file that can be read.", hint=f"Read are: {', '.join(SUFFIXES)}.")
-        return found
-    if place.exists():
-        return [_found(place)]
-    if glob.has_magic(path):
-        matching = sorted(Path(one) for one in glob.glob(path, recursive=True))  # noqa: PTH207 - patterns may be absolute
-        if matching:
-            return [_found(one) for one in matching if one.is_file()]
-    raise UsageError(f"{shown(path)}: there is no such file.")
+    try:
+        if place.is_dir():
+            found = Many(sorted(_in_folder(place), key=_by_name))
+            if not found:
+                raise UsageError(
+                    f"{shown(path)} holds no file that could be read.",
+                    hint=f"In a folder these are: {', '.join(SUFFIXES)}, also with {' and '.join(COMPRESSIONS)}.",
+                )
+            return found
+    except OSError as error:
+        raise InputError(f"Cannot read {path}: {error.strerror or error}.") from error
+    if not place.exists() and glob.has_magic(path):
+        matching = [Path(one) for one in glob.glob(path, recursive=True)]  # noqa: PTH207 - a pattern may be absolute
+        if files := Many(sorted((_found(one) for one in matching if one.is_file()), key=_by_name)):
+            return files
+    if not place.exists():
+        raise UsageError(f"{shown(path)}: there is no such file.")
+    return [_found(place)]
 
 
-def _found(path: Path) -> Found:
-    return Found(str(path), path, path.name.endswith(PART))
+def _found(path: Path, folder: Path | None = None, first: Timestamp | None = None) -> Found:
+    relative = path.relative_to(path.parent if folder is None else folder)
+    return Found(str(path), path, path.name.endswith(PART), first, relative)
 
 
 def _in_folder(folder: Path) -> Iterator[Found]:
+    """The files in and below a folder that hold data by their names, finished or not, listed or not."""
+    base = next((one for one in (folder.resolve(), *folder.resolve().parents) if (one / manifest.NAME).is_file()), None)
+    listed = _first_times(base) if base is not None else {}
     for path in folder.rglob("*"):
-        if path.name not in _NOT_DATA and not path.name.startswith(".") and format_suffix(path.name) and path.is_file():
-            yield _found(path)
+        if path.name != manifest.NAME and not path.name.startswith(".") and format_suffix(path.name) and path.is_file():
+            yield _found(path, folder, listed.get(path.resolve()))
+
+
+def _first_times(base: Path) -> dict[Path, Timestamp | None]:
+    entries = manifest.read(base)
+    return {base / one.file: one.first for one in entries if isinstance(one, manifest.FileFinished)}
 
 
 def _bare(name: str) -> str:
@@ -70,11 +95,9 @@ def format_suffix(name: str) -> str:
     return next((suffix for suffix in SUFFIXES if bare.endswith(suffix)), "")
 
 
-def _order(found: Found) -> tuple[str, str, float]:
-    """By folder and name; `x.jsonl` before `x-001.jsonl`, and what is still being written last."""
+def _by_name(found: Found) -> tuple[str, str, float]:
+    """By folder and name; `x.jsonl` before `x-001.jsonl`, and what is not finished last."""
     assert found.path is not None
-    bare = _bare(found.path.name)
-    match = _NUMBERED.fullmatch(bare.removesuffix(format_suffix(found.path.name)))
+    match = _NUMBERED.fullmatch(_bare(found.path.name).removesuffix(format_suffix(found.path.name)))
     assert match is not None
-    number = float("inf") if found.part else float(match[2] or 0)
-    return str(found.path.parent), match[1], number
+    return str(found.path.parent), match[1], float("inf") if found.part else float(match[2] or 0)

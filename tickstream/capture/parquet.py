@@ -9,16 +9,18 @@ import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from tickstream.capture import disk
-from tickstream.capture.chunks import Chunk
 from tickstream.capture.finding import Found
 from tickstream.capture.foreign import ForeignColumns
+from tickstream.capture.kinds import OtherKind
 from tickstream.capture.reading import ReadOptions, Source
 from tickstream.errors import ConfigError, InputError
 from tickstream.events import Event
-from tickstream.sinks.encoders import TimeFormat
+
+if TYPE_CHECKING:
+    from tickstream.capture.arrow_reading import ParquetFile
 
 
 def require() -> None:
@@ -29,16 +31,15 @@ def require() -> None:
         )
 
 
-def opened(name: str, file: BinaryIO, foreign: ForeignColumns) -> tuple[TimeFormat | None, Iterator[Chunk]]:
-    """How the times of a file were written before it was Parquet (None for a file of others), and its rows.
+def opened(name: str, file: BinaryIO, foreign: ForeignColumns) -> ParquetFile:
+    """A file, ready to be read.
 
     Raises InputError, ConfigError, and UsageError when its columns have to be named.
     """
     require()
-    from tickstream.capture.arrow_reading import ParquetFile
+    from tickstream.capture import arrow_reading
 
-    parquet = ParquetFile(name, file, foreign)
-    return parquet.time, parquet.chunks()
+    return arrow_reading.ParquetFile(name, file, foreign)
 
 
 def convert(lines: Path, target: Path) -> Iterator[None]:
@@ -48,8 +49,6 @@ def convert(lines: Path, target: Path) -> Iterator[None]:
     ConfigError, and InputError for a line that is no event: nothing may be lost on the way.
     """
     require()
-    from tickstream.capture.arrow_writing import OtherKind
-
     kinds: tuple[type[Event], ...] = ()
     while True:
         try:

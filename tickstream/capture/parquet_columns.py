@@ -5,9 +5,9 @@ are there for exactness:
 
 * `digits`: how many decimals each number of the row was written with, in the order of the number columns, as
   `5,5,,4`; a number that is absent has none. Numbers are decimal128(38, 18), to which `1.1345` and `1.13450` are one.
-* `event`: the whole event as JSON (times in ns), where its columns cannot hold it exactly: events of the stream, a number
-  with an exponent, more than 20 digits before the point or 18 behind it, or a signed zero, times after the
-  year 2262, integers of more than 64 bits. The columns then hold what they can, and `event` is right.
+* `event`: the whole event as JSON (times in ns), where its columns cannot hold it exactly: events of the stream, a
+  number with an exponent, more than 20 digits before the point or 18 behind it, or a signed zero, times after the year
+  2262, integers of more than 64 bits. The columns then hold what they can, and `event` is right.
 
 Times are timestamp[ns, UTC], texts that recur are dictionaries. The metadata has `tickstream.schema` (the version of
 all this), `tickstream.version`, `tickstream.digits` (the number columns, in their order) and `tickstream.time` (how
@@ -23,11 +23,11 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
+from tickstream.capture.kinds import market_kinds, row_kind
 from tickstream.capture.values import may_be_number
-from tickstream.events import EVENT_TYPES, Event, MarketEvent
+from tickstream.events import Event
 from tickstream.numbers import Number
 from tickstream.sinks.fields import union
-from tickstream.sinks.levels import ROW_OF
 from tickstream.timestamps import Timestamp
 
 SCHEMA_VERSION = "1"
@@ -46,17 +46,6 @@ _TO_ZEROS = bytes.maketrans(b"0123456789.-", b"0" * 12)
 _LONG = b"0" * 20
 """A plain number that is shorter has neither too many digits before the point nor behind it."""
 _LARGEST = 2**63
-
-
-def row_kind(kind: type[Event]) -> type[Event]:
-    """What is a row of events of this type."""
-    return ROW_OF.get(kind, kind)
-
-
-def market_kinds(kinds: Iterable[type[Event]]) -> tuple[type[Event], ...]:
-    """Those among them that have columns, in the order of the schema."""
-    there = set(kinds)
-    return tuple(kind for kind in EVENT_TYPES.values() if kind in there and issubclass(kind, MarketEvent))
 
 
 def columns_of(kinds: Iterable[type[Event]]) -> dict[str, Sort]:

@@ -5,6 +5,7 @@ What cannot be used is reported with file and line, and stops nothing.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -14,15 +15,19 @@ import msgspec
 
 from tickstream.capture.chunks import CHUNK_BYTES, LONGEST_LINE, QUOTED_BYTES, BadLine, Chunk
 from tickstream.capture.compression import CODECS, Codec, Damaged
-from tickstream.capture.finding import Found, find
+from tickstream.capture.finding import Found, Many, find
 from tickstream.capture.foreign import ForeignColumns
 from tickstream.capture.formats import Format, LineDecoder, open_lines
 from tickstream.capture.lines import Stretch, count, stretches
-from tickstream.errors import InputError, UsageError
+from tickstream.errors import InputError, TickstreamError, UsageError
+from tickstream.events import MarketEvent
 from tickstream.sinks.encoders import TimeFormat
+from tickstream.timestamps import Timestamp
 
 __all__ = ["BadLine", "Chunk", "ForeignColumns", "ReadOptions", "Source", "sources"]
 
+PEEK_BYTES = 2**14
+"""Of a file whose first event is looked for."""
 _BOM = b"\xef\xbb\xbf"
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _PARQUET = b"PAR1"
@@ -53,6 +58,10 @@ class Source:
         """Known once reading has begun; None for an empty file."""
         self.time: TimeFormat | None = None
         """How its moments are written; None where that is none of our ways. Known once reading has begun."""
+        self.relative = found.relative
+        """The path below the folder that was named; the name for a file that was."""
+        self.consumed = 0
+        """Bytes of the file, as it lies on the disk, that have been read so far."""
         self._options = options
 
     def __repr__(self) -> str:
@@ -64,30 +73,47 @@ class Source:
         Raises InputError when it cannot be read, UsageError when nothing says what it is, ConfigError when what it is
         compressed with, or Parquet, is not installed.
         """
+        return self._chunks(CHUNK_BYTES)
+
+    def first_time(self) -> Timestamp | None:
+        """The time of the first market event, of its receipt where the provider gave none; None where nothing says it.
+
+        Reads the beginning only. Not of standard input.
+        """
+        try:
+            for chunk in self._chunks(PEEK_BYTES):
+                for event in chunk.events:
+                    if isinstance(event, MarketEvent):
+                        return event.ts_recv if event.ts_event is None else event.ts_event
+                return None
+        except TickstreamError:  # it is raised, with its reason, when the file is read
+            return None
+        return None
+
+    def _chunks(self, size: int) -> Iterator[Chunk]:
         try:
             if self.path is None:
-                yield from self._read(self._options.stdin)
+                yield from self._read(self._options.stdin, size)
             else:
                 with self.path.open("rb") as file:
-                    yield from self._read(file)
+                    yield from self._read(file, size)
         except OSError as error:
             raise InputError(f"Cannot read {self.name}: {error.strerror or error}.") from error
 
-    def _read(self, file: BinaryIO | None) -> Iterator[Chunk]:
-        head = file.read(CHUNK_BYTES) if file is not None else b""
+    def _read(self, file: BinaryIO | None, size: int) -> Iterator[Chunk]:
+        self.consumed = 0
+        head = file.read(size) if file is not None else b""
         if file is None or not head:
             return iter(())
         if head.startswith(_PARQUET):
             return self._rows(file)
-        return self._lines(
-            _Begun(head, file),
-            next((CODECS[of] for magic, of in _MAGIC.items() if head.startswith(magic)), CODECS["none"]),
-        )
+        codec = next((CODECS[name] for magic, name in _MAGIC.items() if head.startswith(magic)), CODECS["none"])
+        return self._lines(_Begun(head, file, size, self), codec, size)
 
-    def _lines(self, file: _Begun, codec: Codec) -> Iterator[Chunk]:
+    def _lines(self, file: _Begun, codec: Codec, size: int) -> Iterator[Chunk]:
         codec.require()
         damage: list[Damaged] = []
-        all_of_them = stretches(_until_damaged(codec, file, damage))
+        all_of_them = stretches(_until_damaged(codec, file, damage), size)
         first = next(all_of_them, None)
         line = 1
         torn = False
@@ -124,22 +150,30 @@ class Source:
             raise UsageError("Parquet cannot be read from a pipe: its end has to be read first.", hint="Name the file.")
         from tickstream.capture.parquet import opened
 
-        self.time, chunks = opened(self.name, file, self._options.foreign)
-        self.format = "parquet"
-        return chunks
+        parquet = opened(self.name, file, self._options.foreign)
+        self.format, self.time = "parquet", parquet.time
+        size, rows = file.seek(0, os.SEEK_END), 0
+        for chunk in parquet.chunks():
+            rows += chunk.lines
+            self.consumed = size * rows // parquet.rows
+            yield chunk
 
 
 class _Begun:
-    """A file of which the beginning has been read."""
+    """A file of which the beginning has been read. `most`: no more bytes are read at a time."""
 
-    def __init__(self, head: bytes, file: BinaryIO) -> None:
+    def __init__(self, head: bytes, file: BinaryIO, most: int, source: Source) -> None:
+        self._source = source
         self._head = head
         self._file = file
+        self._most = most
 
     def read(self, size: int, /) -> bytes:
-        if not self._head:
-            return self._file.read(size)
-        data, self._head = self._head[:size], self._head[size:]
+        if self._head:
+            data, self._head = self._head[:size], self._head[size:]
+        else:
+            data = self._file.read(min(size, self._most))
+        self._source.consumed += len(data)
         return data
 
 
@@ -151,10 +185,24 @@ def _until_damaged(codec: Codec, file: _Begun, damage: list[Damaged]) -> Iterato
 
 
 def sources(paths: Iterable[Path | str], options: ReadOptions | None = None) -> list[Source]:
-    """The files that these paths stand for, in the order given; of a folder, in time order for each symbol.
+    """The files that these paths stand for, in the order given.
 
-    A path is a file, a folder (what its manifest lists, and files that are still being written), a pattern with `*`,
-    `?` or `[`, or `-`. Raises UsageError for a path that does not exist.
+    A path is a file, a folder (all files of data in and below it, also those that are still being written), a pattern
+    with `*`, `?` or `[`, or `-`. Files of a folder or a pattern come in the order of their first events. Raises
+    UsageError for a path that stands for nothing, InputError for a folder that cannot be read.
     """
     options = options or ReadOptions()
-    return [Source(one, options) for path in paths for one in find(str(path))]
+    found: list[Source] = []
+    for path in paths:
+        files = find(str(path))
+        several = [Source(one, options) for one in files]
+        if isinstance(files, Many) and len(files) > 1:
+            several = [several[place] for place in _in_time(files, several)]
+        found += several
+    return found
+
+
+def _in_time(files: list[Found], several: list[Source]) -> list[int]:
+    """The places of these files in the order of their first events; what holds none comes last, by its name."""
+    firsts = [one.first or source.first_time() for one, source in zip(files, several, strict=True)]
+    return sorted(range(len(files)), key=lambda place: (firsts[place] is None, firsts[place] or 0, place))
