@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,7 +27,8 @@ from tickstream.timestamps import Timestamp
 __all__ = ["BadLine", "Chunk", "ForeignColumns", "ReadOptions", "Source", "sources"]
 
 PEEK_BYTES = 2**14
-"""Of a file whose first event is looked for."""
+PEEKS = 8
+"""So much, and so often, is read of a file whose first events are looked for."""
 _BOM = b"\xef\xbb\xbf"
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _PARQUET = b"PAR1"
@@ -75,20 +76,26 @@ class Source:
         """
         return self._chunks(CHUNK_BYTES)
 
+    def first_events(self) -> list[MarketEvent]:
+        """The first market events, as many as a look at the beginning shows; none where that shows none.
+
+        Not of standard input. An error is no matter here: it is raised, with its reason, when the file is read.
+        """
+        try:
+            for chunk in islice(self._chunks(PEEK_BYTES), PEEKS):
+                market = [event for event in chunk.events if isinstance(event, MarketEvent)]
+                if market:
+                    return market
+        except TickstreamError:
+            pass
+        return []
+
     def first_time(self) -> Timestamp | None:
         """The time of the first market event, of its receipt where the provider gave none; None where nothing says it.
 
         Reads the beginning only. Not of standard input.
         """
-        try:
-            for chunk in self._chunks(PEEK_BYTES):
-                for event in chunk.events:
-                    if isinstance(event, MarketEvent):
-                        return event.ts_recv if event.ts_event is None else event.ts_event
-                return None
-        except TickstreamError:  # it is raised, with its reason, when the file is read
-            return None
-        return None
+        return next((one.ts_recv if one.ts_event is None else one.ts_event for one in self.first_events()), None)
 
     def _chunks(self, size: int) -> Iterator[Chunk]:
         try:
