@@ -5,11 +5,16 @@ import pytest
 from tests.schedulers.making import AWKWARD, job
 from tickstream import schedulers
 from tickstream.errors import ExitCode, UsageError
-from tickstream.schedulers.base import AGAIN, FINAL, HARMLESS, Start, checked, parse_start
+from tickstream.schedulers.base import AGAIN, ENDED, FINAL, HARMLESS, Start, checked, parse_start
 
 
-def test_every_exit_code_but_success_is_final_harmless_or_tried_again() -> None:
-    assert sorted((*AGAIN, *FINAL, *HARMLESS)) == sorted(code for code in ExitCode if code)
+def test_every_exit_code_is_an_end_or_final_or_harmless_or_tried_again() -> None:
+    assert sorted((*ENDED, *AGAIN, *FINAL, *HARMLESS)) == sorted(ExitCode)
+
+
+def test_a_run_that_came_to_its_end_is_started_again_only_when_there_is_more_to_come() -> None:
+    assert set(ENDED) <= set(job().no_restart)
+    assert not set(ENDED) & set(job(goes_on=True).no_restart)
 
 
 def test_a_wrong_key_is_not_tried_again_and_a_lost_network_is() -> None:

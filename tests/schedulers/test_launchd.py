@@ -64,7 +64,7 @@ def started(tmp_path: Path, words: str, **changes: Any) -> subprocess.Popen[byte
 
 @needs_sh
 @pytest.mark.parametrize(
-    ("exit_code", "ends_well", "seen"),
+    ("exit_code", "goes_on", "seen"),
     [
         (0, False, 0),
         (0, True, 1),
@@ -76,8 +76,8 @@ def started(tmp_path: Path, words: str, **changes: Any) -> subprocess.Popen[byte
         (143, True, 0),
     ],
 )
-def test_success_is_what_needs_no_restart(tmp_path: Path, exit_code: int, ends_well: bool, seen: int) -> None:
-    with started(tmp_path, f"exit {exit_code}", ends_well=ends_well) as process:
+def test_success_is_what_needs_no_restart(tmp_path: Path, exit_code: int, goes_on: bool, seen: int) -> None:
+    with started(tmp_path, f"exit {exit_code}", goes_on=goes_on) as process:
         assert process.wait(20) == seen
 
 

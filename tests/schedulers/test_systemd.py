@@ -89,7 +89,7 @@ def test_exit_codes_say_what_is_success_and_what_no_restart_mends() -> None:
 
 def test_a_run_that_ends_with_the_market_is_started_again() -> None:
     assert value(files(job())[0], "Restart") == "on-failure"
-    assert value(files(job(ends_well=True))[0], "Restart") == "always"
+    assert value(files(job(goes_on=True))[0], "Restart") == "always"
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_what_is_no_account_is_refused(name: str) -> None:
 @pytest.mark.parametrize(
     "made",
     [
-        job(*AWKWARD, ends_well=True),
+        job(*AWKWARD, goes_on=True),
         job(start=Start(8, 0, (0, 1)), title="100% of %d $x", variables=(("TICKSTREAM_CONFIG", '/a "b"/c%\\d'),)),
         job(run_as="daemon", env_file="/a b/100%.env"),
     ],

@@ -15,11 +15,14 @@ HARMLESS = (ExitCode.LOCKED, ExitCode.SIGHUP, ExitCode.SIGINT, ExitCode.SIGTERM)
 
 FINAL = (
     ExitCode.USAGE, ExitCode.CONFIG, ExitCode.INVALID_KEY, ExitCode.FORBIDDEN, ExitCode.QUOTA, ExitCode.REFUSED,
-    ExitCode.TLS, ExitCode.INCOMPLETE,
+    ExitCode.TLS,
 )  # fmt: skip
 """Failures that starting again at once does not mend: somebody has to change something, or a day has to pass."""
 
-AGAIN = tuple(code for code in ExitCode if code not in (*HARMLESS, *FINAL, ExitCode.OK))
+ENDED = (ExitCode.OK, ExitCode.INCOMPLETE)
+"""It ran to its end; under `--strict` something was missing, which another run does not bring back."""
+
+AGAIN = tuple(code for code in ExitCode if code not in (*HARMLESS, *FINAL, *ENDED))
 """Failures of the moment: start again."""
 
 DAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -49,8 +52,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """What it records, in a few words."""
     start: Start | None = None
     """None: it is to run at all times."""
-    ends_well: bool = False
-    """A run may end with 0 while there is more to record: start again (`--market-hours`)."""
+    goes_on: bool = False
+    """When a run has come to its end there is more to record: start again (`--market-hours`)."""
     log: str
     env_file: str | None = None
     """Holds KEY=value lines; it need not exist."""
@@ -58,6 +61,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """Environment variables that are no secrets."""
     run_as: str | None = None
     """The account of a service of the whole machine; None: the user's own."""
+
+    @property
+    def no_restart(self) -> tuple[ExitCode, ...]:
+        """The exit codes after which it is not to be started again at once."""
+        return tuple(sorted((*HARMLESS, *FINAL) if self.goes_on else (*HARMLESS, *FINAL, *ENDED)))
 
     @property
     def command(self) -> tuple[str, ...]:

@@ -1,8 +1,7 @@
 """cron: one line. Pure.
 
-cron starts the line every five minutes; while a run is recording, another ends at once with exit code 17, without a
-word. cron mails what a line prints: that is only what somebody should know. Facts from crontab(5) of Debian's cron
-3.0pl1 and of cronie 1.6.
+cron starts the line every five minutes; while a run is recording, another ends at once without a word. cron mails what
+a line prints: that is only what somebody should know. Facts from crontab(5) of Debian's cron 3.0pl1 and of cronie 1.6.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ _ESCAPES = {"%": r"\%", "\\": r"""'"$(printf '\134')"'"""}
 def parts(job: Job) -> list[Part]:
     """The line, with comments. Raises UsageError when it gets too long for cron."""
     once = job.start is not None
-    before = "" if once else shell.unless_final(job)
-    script = f"{before}{shell.prepare(job)}{shell.run(job)}; c=$?; {shell.verdict(job, once=once)}"
+    rest = "" if once else shell.unless_final()
+    script = f"{shell.prepare(job)}{rest}{shell.unless_running()}{shell.run(job)}; c=$?; {shell.verdict(once=once)}"
     line = escaped(script)
     if len(line.encode()) > MAX_COMMAND:
         raise UsageError(
@@ -52,7 +51,7 @@ def _when(start: Start | None) -> str:
 def _comment(job: Job) -> str:
     lines = [f"tickstream capture: {job.title}"]
     if job.start is None:
-        lines.append("Started every five minutes: while a run records, another ends at once (exit code 17).")
+        lines.append("Started every five minutes: while a run records, another ends at once.")
         lines.append(
             f"After exit codes {numbers(FINAL, ', ')} it rests for a day, or until {shell.stop_file(job)} is deleted."
         )

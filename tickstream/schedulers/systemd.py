@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from tickstream.errors import UsageError
-from tickstream.schedulers.base import DAY_NAMES, FINAL, HARMLESS, Job, Part, Scheduler, Start, numbers
+from tickstream.schedulers.base import DAY_NAMES, HARMLESS, Job, Part, Scheduler, Start, numbers
 from tickstream.suggestions import shown
 
 _PLAIN = re.compile(r"[A-Za-z0-9_@+=:,./-]+")
@@ -52,8 +52,8 @@ def _service(job: Job) -> str:
         "# Another run records already, or somebody ended this one: no failures",
         f"SuccessExitStatus={numbers(HARMLESS, ' ')}",
         "# Nothing that a restart mends",
-        f"RestartPreventExitStatus={numbers((*FINAL, *HARMLESS), ' ')}",
-        f"Restart={'always' if job.ends_well else 'on-failure'}",
+        f"RestartPreventExitStatus={numbers(job.no_restart, ' ')}",
+        f"Restart={'always' if job.goes_on else 'on-failure'}",
         "RestartSec=30",
         "# To write what has arrived, and to say goodbye",
         "TimeoutStopSec=30",
