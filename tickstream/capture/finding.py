@@ -69,11 +69,33 @@ def _found(path: Path, folder: Path | None = None, first: Timestamp | None = Non
 
 def _in_folder(folder: Path) -> Iterator[Found]:
     """The files in and below a folder that hold data by their names, finished or not, listed or not."""
-    base = next((one for one in (folder.resolve(), *folder.resolve().parents) if (one / manifest.NAME).is_file()), None)
+    base = _base(folder)
     listed = _first_times(base) if base is not None else {}
     for path in folder.rglob("*"):
         if path.name != manifest.NAME and not path.name.startswith(".") and format_suffix(path.name) and path.is_file():
             yield _found(path, folder, listed.get(path.resolve()))
+
+
+def _base(folder: Path) -> Path | None:
+    """The capture folder that this one is, or lies in."""
+    whole = folder.resolve()
+    return next((one for one in (whole, *whole.parents) if (one / manifest.NAME).is_file()), None)
+
+
+def recorded_provider(path: Path) -> str | None:
+    """Whose data a file is, where a manifest says it. Raises OSError."""
+    base = _base(path.parent)
+    if base is None:
+        return None
+    runs: dict[str, str] = {}
+    for entry in manifest.read(base):
+        if isinstance(entry, manifest.RunStart):
+            runs[entry.run] = entry.provider
+        elif isinstance(entry, manifest.PartOpened) and base / entry.part == path.resolve():
+            return entry.provider or runs.get(entry.run)
+        elif isinstance(entry, manifest.FileFinished) and base / entry.file == path.resolve():
+            return runs.get(entry.run)
+    return None
 
 
 def _first_times(base: Path) -> dict[Path, Timestamp | None]:
@@ -87,6 +109,12 @@ def _bare(name: str) -> str:
     for suffix in COMPRESSIONS:
         name = name.removesuffix(suffix)
     return name
+
+
+def bare_name(name: str) -> str:
+    """The name without all that says what kind of file it is."""
+    bare = _bare(name)
+    return bare.removesuffix(format_suffix(name) or PurePath(bare).suffix)
 
 
 def format_suffix(name: str) -> str:

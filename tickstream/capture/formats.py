@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any, Literal, Protocol
 
@@ -24,6 +24,7 @@ from tickstream.events import EVENT_TYPES, Event
 from tickstream.sinks.encoders import TimeFormat
 from tickstream.sinks.fields import csv_fields
 
+Recorded = Callable[[], str | None]
 Format = Literal["jsonl", "csv", "raw", "parquet"]
 
 LOOKED_AT = 20
@@ -51,8 +52,10 @@ class Opened(msgspec.Struct, frozen=True):
     time: TimeFormat | None = None
 
 
-def open_lines(path: str, first: Stretch, foreign: ForeignColumns, provider: str | None) -> Opened:
-    """How to read a file of lines that begins like this.
+def open_lines(
+    path: str, first: Stretch, foreign: ForeignColumns, provider: str | None, recorded: Recorded = lambda: None
+) -> Opened:
+    """How to read a file of lines that begins like this. `recorded` is asked whose raw lines these were recorded as.
 
     Raises UsageError when it does not say enough about itself, and neither `foreign` nor `provider` does.
     """
@@ -60,7 +63,7 @@ def open_lines(path: str, first: Stretch, foreign: ForeignColumns, provider: str
     named = format_suffix(path)
     json = named == ".jsonl" or (named != ".csv" and any(line.lstrip()[:1] == b"{" for line in lines))
     if json or not lines or _separator(lines[0]) is None:
-        return _open_json(path, lines, foreign, provider)
+        return _open_json(path, lines, foreign, lambda: _provider(path, provider or recorded()))
     return _open_csv(path, lines, foreign)
 
 
@@ -69,17 +72,17 @@ def open_lines(path: str, first: Stretch, foreign: ForeignColumns, provider: str
 _any_object = msgspec.json.Decoder(dict[str, Any])
 
 
-def _open_json(path: str, lines: list[bytes], foreign: ForeignColumns, provider: str | None) -> Opened:
+def _open_json(path: str, lines: list[bytes], foreign: ForeignColumns, provider: Callable[[], str]) -> Opened:
     objects = [one for line in lines if (one := _object(line)) is not None]
     for one in objects:
         if is_ours(one.get("type"), tuple(one)):
             return Opened("jsonl", JsonLines(path), time_format(one.get("ts_recv", one.get("to"))))
         if "ts_recv" in one and ("payload" in one or "payload_base64" in one):
-            return Opened("raw", RawLines(path, providers.load(_provider(path, provider)), bare=False))
+            return Opened("raw", RawLines(path, providers.load(provider()), bare=False))
     if not objects or (not foreign and any(one.get("type") in EVENT_TYPES and "provider" in one for one in objects)):
         return Opened("jsonl", JsonLines(path))
     if not foreign:
-        return Opened("raw", RawLines(path, providers.load(_provider(path, provider)), bare=True))
+        return Opened("raw", RawLines(path, providers.load(provider()), bare=True))
     there = tuple(dict.fromkeys(name for one in objects for name in one))
     names = tuple(dict.fromkeys((*there, *foreign.columns.values(), *optional_fields())))
     foreign_table(path, there, foreign, fixed=False)  # says what is missing, by the names that are there

@@ -15,7 +15,7 @@ import msgspec
 
 from tickstream.capture.chunks import CHUNK_BYTES, LONGEST_LINE, QUOTED_BYTES, BadLine, Chunk
 from tickstream.capture.compression import CODECS, Codec, Damaged
-from tickstream.capture.finding import Found, Many, find
+from tickstream.capture.finding import Found, Many, find, recorded_provider
 from tickstream.capture.foreign import ForeignColumns
 from tickstream.capture.formats import Format, LineDecoder, open_lines
 from tickstream.capture.lines import Stretch, count, stretches
@@ -126,7 +126,7 @@ class Source:
         torn = False
         if first is not None:
             first = first._replace(data=first.data.removeprefix(_BOM))
-            opened = open_lines(self.name, first, self._options.foreign, self._options.provider)
+            opened = open_lines(self.name, first, self._options.foreign, self._options.provider, self._recorded)
             self.format, self.time = opened.format, opened.time
             for stretch in chain((first,), all_of_them):
                 chunk = self._chunk(opened.decoder, stretch)
@@ -141,6 +141,9 @@ class Source:
                 yield Chunk(self.name, [], 0, 0, None, [what])
             elif not torn:
                 yield Chunk(self.name, [], 0, 0, what)
+
+    def _recorded(self) -> str | None:
+        return None if self.path is None else recorded_provider(self.path)
 
     def _chunk(self, decoder: LineDecoder, stretch: Stretch) -> Chunk:
         size = len(stretch.data)
