@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
@@ -18,13 +18,16 @@ from tickstream.events import (
     Event,
     Gap,
     Glimpses,
+    Joined,
     MarketEvent,
     Notice,
     OrderUpdate,
+    Quarantined,
     Quote,
     SessionEvent,
     Summary,
     Trade,
+    joined,
     only_market,
     wire_fields,
 )
@@ -164,14 +167,20 @@ def test_events_are_immutable(kind: type[Event]) -> None:
 
 def test_a_batch_begins_with_nothing_of_another_one() -> None:
     first, second = (Batch(1, 1, RECEIVED, []) for _ in range(2))
-    first.payloads.append(b"{}")
-    assert second.payloads == []
+    first.quarantined.append(Quarantined(b"{}", "test"))
     assert second.quarantined == []
+
+
+class SeenQuote(NamedTuple):
+    symbol: str
+    time: str
 
 
 class TestGlimpses:
     def glimpses(self) -> Glimpses:
-        return Glimpses("tickatlas", ["A", "B", "A"], [Timestamp(1), Timestamp(2), Timestamp(3)], Timestamp(9))
+        seen = [SeenQuote("A", "i"), SeenQuote("B", "ii"), SeenQuote("A", "iii")]
+        times = {"i": Timestamp(1), "ii": Timestamp(2), "iii": Timestamp(3)}
+        return Glimpses("tickatlas", seen, times, Timestamp(9))
 
     def test_they_are_market_events_in_order(self) -> None:
         assert [(e.symbol, e.ts_event, e.ts_recv) for e in self.glimpses()] == [("A", 1, 9), ("B", 2, 9), ("A", 3, 9)]
@@ -195,3 +204,11 @@ def test_a_batch_gives_its_market_events_whatever_else_is_in_it() -> None:
     assert Batch(1, 1, Timestamp(1), [notice, data]).market_events() == [data]
     assert Batch(1, 1, Timestamp(1), [data], market_only=True).market_events() == [data]
     assert not only_market([notice, data])
+
+
+def test_messages_that_were_joined_are_not_joined_again() -> None:
+    text = b"one\ntwo"
+    messages = Joined.of([b"one", b"two"], text, lines=True)
+    assert messages == (b"one", b"two")
+    assert joined(messages) is text
+    assert joined([b"one", b"two"]) == text

@@ -6,8 +6,8 @@ absent outside, never 0. Prices and sizes are `Number`s (the provider's digits),
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Literal, get_args, overload
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal, Protocol, get_args, overload
 
 import msgspec
 
@@ -217,19 +217,47 @@ class Quarantined(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Seen(Protocol):
+    """As much as is read of a message: a symbol, and the text of a time."""
+
+    symbol: str
+    time: str
+
+
+class Joined(tuple[bytes, ...]):
+    """A provider's messages of which the text, joined by newlines, is there already: nobody makes it twice."""
+
+    text: bytes
+    lines: bool
+    """They are known to have no line breaks of their own."""
+
+    @classmethod
+    def of(cls, messages: Sequence[bytes], text: bytes, *, lines: bool) -> Joined:
+        """`text` must be these messages joined by newlines."""
+        made = cls(messages)
+        made.text, made.lines = text, lines
+        return made
+
+
+def joined(messages: Sequence[bytes]) -> bytes:
+    """The messages, a newline between each two."""
+    return messages.text if isinstance(messages, Joined) else b"\n".join(messages)
+
+
 class Glimpses(Sequence[MarketEvent]):
     """Market events of which nobody wants more than symbol and time: plain MarketEvents, made when they are looked at.
 
     `-o raw` passes messages on as they are. Making an event of each would cost more than all the rest of their way.
+    `times` has the moment of each time's text.
     """
 
-    def __init__(self, provider: str, symbols: list[str], times: list[Timestamp], ts_recv: Timestamp) -> None:
+    def __init__(self, provider: str, seen: Sequence[Seen], times: Mapping[str, Timestamp], ts_recv: Timestamp) -> None:
         self._provider, self._ts_recv = provider, ts_recv
-        self._symbols, self._times = symbols, times
+        self._seen, self._times = seen, times
         self._made: list[MarketEvent] | None = None
 
     def __len__(self) -> int:
-        return len(self._symbols)
+        return len(self._seen)
 
     @overload
     def __getitem__(self, index: int) -> MarketEvent: ...
@@ -237,7 +265,7 @@ class Glimpses(Sequence[MarketEvent]):
     def __getitem__(self, index: slice) -> list[MarketEvent]: ...
     def __getitem__(self, index: int | slice) -> MarketEvent | list[MarketEvent]:
         if self._made is None and isinstance(index, int):
-            return MarketEvent(self._provider, self._symbols[index], self._times[index], self._ts_recv)
+            return self._event(self._seen[index])
         return self._all()[index]
 
     def __iter__(self) -> Iterator[MarketEvent]:
@@ -246,9 +274,11 @@ class Glimpses(Sequence[MarketEvent]):
     def _all(self) -> list[MarketEvent]:
         """Made once: who looks at an event twice finds the same one."""
         if self._made is None:
-            named = zip(self._symbols, self._times, strict=True)
-            self._made = [MarketEvent(self._provider, symbol, ts, self._ts_recv) for symbol, ts in named]
+            self._made = [self._event(one) for one in self._seen]
         return self._made
+
+    def _event(self, seen: Seen) -> MarketEvent:
+        return MarketEvent(self._provider, seen.symbol, self._times[seen.time], self._ts_recv)
 
 
 def only_market(events: Sequence[Event]) -> bool:
@@ -268,7 +298,7 @@ class Batch(msgspec.Struct, gc=False, eq=False):
     epoch: int
     ts_recv: Timestamp
     events: Sequence[Event]
-    payloads: list[bytes] = msgspec.field(default_factory=list)
+    payloads: Sequence[bytes] = ()
     size: int = 0
     quarantined: list[Quarantined] = msgspec.field(default_factory=list)
     market_only: bool = False

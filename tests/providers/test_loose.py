@@ -34,7 +34,7 @@ def test_a_time_is_iso_text_or_an_epoch_in_seconds_or_milliseconds(json: str) ->
 
 @pytest.mark.parametrize("json", ["null", "true", "[]", '"soon"', '""', "-1", "1e9"])
 def test_other_values_are_no_times(json: str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - worded by whoever finds it: our own parser, int, or msgspec
+    with pytest.raises(ValueError):  # worded by whoever finds it: our own parser, int, or msgspec
         loose.time(raw(json))
 
 

@@ -183,6 +183,8 @@ class FeedProtocol(ABC):
         self._glimpses: Glimpses | None = None
         """What came before `_events`, if it was not looked at closely."""
         self._payloads: list[bytes] = []
+        self._whole_batch: Sequence[bytes] = ()
+        """What came before `_payloads`, if it was a batch as it arrived."""
         self._quarantined: list[Quarantined] = []
 
     @abstractmethod
@@ -194,7 +196,7 @@ class FeedProtocol(ABC):
         """The connection stands: queue what is to be sent first."""
 
     @abstractmethod
-    def receive(self, payloads: list[bytes], ts_recv: Timestamp, now: float) -> None:
+    def receive(self, payloads: Sequence[bytes], ts_recv: Timestamp, now: float) -> None:
         """Take one batch of messages. A bad one is quarantined and costs the others nothing.
 
         Raises ProviderError when the provider ends the conversation; events before it remain to be taken.
@@ -239,15 +241,23 @@ class FeedProtocol(ABC):
             return events
         return [*glimpses, *events] if events else glimpses
 
-    def take_payloads(self) -> list[bytes]:
+    def take_payloads(self) -> Sequence[bytes]:
         """The messages behind the market events since the last call."""
-        out, self._payloads = self._payloads, []
-        return out
+        first, rest = self._whole_batch, self._payloads
+        self._whole_batch, self._payloads = (), []
+        return [*first, *rest] if first and rest else first or rest
 
     def take_quarantined(self) -> list[Quarantined]:
         """Messages that could not be used since the last call."""
         out, self._quarantined = self._quarantined, []
         return out
+
+    def _pass_on(self, payloads: Sequence[bytes]) -> None:
+        """A whole batch of messages carried market events."""
+        if self._whole_batch or self._payloads:
+            self._payloads += payloads
+        else:
+            self._whole_batch = payloads
 
     def _glimpse(self, glimpses: Glimpses) -> None:
         """Data that `feed.raw` spares us to look at closely."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any, ClassVar, Generic, TypeVar, get_args
 
 import msgspec
 
+from tickstream.events import joined
 from tickstream.providers.base import Feed, FeedProtocol
 from tickstream.timestamps import Timestamp
 
@@ -42,19 +44,19 @@ class MessageDecoder(Generic[Message]):
         self._tag_field = tag_field
         self._array = msgspec.json.Decoder(list[msgspec.Raw])
 
-    def batch(self, payloads: list[bytes]) -> list[Message] | None:
+    def batch(self, payloads: Sequence[bytes]) -> list[Message] | None:
         """One message for each payload, or None: then look at each with `one`.
 
         Payloads are joined by newlines and decoded in one call. A JSON value cannot span `}` newline `{`, so each
         payload between braces holds whole messages, and as many messages as payloads means one in each.
         """
-        joined = b"\n".join(payloads)
+        text = joined(payloads)
         try:
-            if len(joined) > LONGEST_MESSAGE and max(map(len, payloads)) > LONGEST_MESSAGE:
+            if len(text) > LONGEST_MESSAGE and max(map(len, payloads)) > LONGEST_MESSAGE:
                 return None
             if {*map(_first, payloads)} != _OPENING or {*map(_last, payloads)} != _CLOSING:
                 return None
-            messages = self._decoder.decode_lines(joined)
+            messages = self._decoder.decode_lines(text)
         except (*UNDECODABLE, IndexError):  # an empty payload has no ends
             return None
         return messages if len(messages) == len(payloads) else None
@@ -105,7 +107,7 @@ class JsonFeed(FeedProtocol, Generic[Message]):
     def on_message(self, message: Message, payload: bytes, ts_recv: Timestamp, now: float) -> None:
         """Take one well-formed message. May raise a ProviderError, or ValueError for a message of no use."""
 
-    def on_batch(self, messages: list[Message], payloads: list[bytes], ts_recv: Timestamp) -> bool:  # noqa: ARG002 - for subclasses
+    def on_batch(self, messages: list[Message], payloads: Sequence[bytes], ts_recv: Timestamp) -> bool:  # noqa: ARG002 - for subclasses
         """Take a whole batch at once if it is nothing but data beyond doubt; False (and nothing done) otherwise."""
         return False
 
@@ -113,7 +115,7 @@ class JsonFeed(FeedProtocol, Generic[Message]):
         """A message of a known type with fields of unexpected types: rubbish, unless a subclass knows better."""
         self.quarantine(payload, reason)
 
-    def receive(self, payloads: list[bytes], ts_recv: Timestamp, now: float) -> None:
+    def receive(self, payloads: Sequence[bytes], ts_recv: Timestamp, now: float) -> None:
         """Decode a batch in one pass; if that fails, message by message."""
         self.counters.messages += len(payloads)
         messages = self._decoder.batch(payloads)

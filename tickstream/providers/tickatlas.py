@@ -155,7 +155,7 @@ class TickAtlasProtocol(JsonFeed[_Message]):
 
     # --- what we hear ------------------------------------------------------------------------------------------
 
-    def receive(self, payloads: list[bytes], ts_recv: Timestamp, now: float) -> None:
+    def receive(self, payloads: Sequence[bytes], ts_recv: Timestamp, now: float) -> None:
         """Any message is a sign of life. What comes together with `quota_exceeded` was sent before quotes stopped."""
         self._last_message = now
         super().receive(payloads, ts_recv, now)
@@ -163,7 +163,7 @@ class TickAtlasProtocol(JsonFeed[_Message]):
             self._pause(self._quota_message, ts_recv, now)
             self._quota_message = None
 
-    def on_batch(self, messages: list[_Message], payloads: list[bytes], ts_recv: Timestamp) -> bool:
+    def on_batch(self, messages: list[_Message], payloads: Sequence[bytes], ts_recv: Timestamp) -> bool:
         """The usual batch: nothing but quotes."""
         kinds = {*map(type, messages)}
         if kinds == _ONLY_QUOTES:
@@ -171,7 +171,7 @@ class TickAtlasProtocol(JsonFeed[_Message]):
         else:
             taken = kinds == _ONLY_GLANCED and self._glance_at([*map(_data, messages)], ts_recv)
         if taken:
-            self._payloads += payloads
+            self._pass_on(payloads)
         return taken
 
     def _take_plain_candles(self, candles: list[_Candle], ts_recv: Timestamp) -> bool:
@@ -195,10 +195,10 @@ class TickAtlasProtocol(JsonFeed[_Message]):
 
     def _glance_at(self, candles: list[_Glance], ts_recv: Timestamp) -> bool:
         """The same for `-o raw`, which wants symbol and time only."""
-        times, symbols = self._times_of(candles), [*map(_symbol, candles)]
-        if times is None or not self.asked.issuperset(symbols):
+        times = self._times_of(candles)
+        if times is None or not self.asked.issuperset(map(_symbol, candles)):
             return False
-        self._glimpse(Glimpses(NAME, symbols, [*map(times.__getitem__, map(_time_text, candles))], ts_recv))
+        self._glimpse(Glimpses(NAME, candles, times, ts_recv))
         self._data_flows(len(candles))
         return True
 
@@ -206,7 +206,7 @@ class TickAtlasProtocol(JsonFeed[_Message]):
         """A table that has the times of all these candles, None if one is not in the usual form."""
         times = self._times
         try:
-            for new in {*map(_time_text, candles)} - times.keys():
+            for new in {*map(_time_text, candles)}.difference(times):
                 times[new] = parse_rfc3339(new)
         except ValueError:
             return None

@@ -108,7 +108,7 @@ class Connection:
         self._bad_frames += len(frames.bad)
         try:
             if frames.payloads:
-                self._protocol.receive(frames.payloads, self._clock.now_ns(), now)
+                self._protocol.receive(frames.messages(), self._clock.now_ns(), now)
         finally:
             self._deliver(size)
         self._count_bad()
@@ -181,7 +181,8 @@ class Connection:
         if events or quarantined:
             batch = Batch(self._status.session, self._epoch, ts_recv, events, payloads, size, quarantined)
             batch.market_only = only_market(events)
-            batch.ts_recv = ts_recv = next((e.ts_recv for e in batch.market_events()[:1]), ts_recv)
+            if market := batch.market_events():
+                batch.ts_recv = ts_recv = market[0].ts_recv
             self._outbox.put(batch)
         self._count()
         self._status.paused = protocol.paused

@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import codecs
 import struct
+from collections.abc import Sequence
 
 import msgspec
 
 from tickstream.errors import ProtocolViolation
+from tickstream.events import Joined
 
 CONTINUATION = 0x0
 TEXT = 0x1
@@ -75,7 +77,10 @@ class Close(msgspec.Struct, frozen=True):
 
 
 class FrameBatch(msgspec.Struct):
-    """What one chunk completed. `payloads` are whole data messages in the order received."""
+    """What one chunk completed. `payloads` are whole data messages in the order received.
+
+    `text` is the first of them joined by newlines, if they were cut apart all at once.
+    """
 
     payloads: list[bytes]
     bad: list[tuple[bytes, str]]
@@ -84,6 +89,17 @@ class FrameBatch(msgspec.Struct):
     close: Close | None = None
     error: ProtocolViolation | None = None
     """The stream is broken from here on; what was complete before it is in this batch."""
+    text: bytes = b""
+    in_text: int = 0
+    """How many of `payloads`, from the first, are in `text`."""
+    lines: bool = False
+    """None of those has a line break in it."""
+
+    def messages(self) -> Sequence[bytes]:
+        """The payloads, with their text if it was made of all of them."""
+        if not 0 < self.in_text == len(self.payloads):
+            return self.payloads
+        return Joined.of(self.payloads, self.text, lines=self.lines)
 
 
 class FrameReader:
@@ -151,7 +167,7 @@ class FrameReader:
         once, and the inner loop one by one where it could not. Everything else, the unfinished and the wrong
         included, goes to `_frame`.
         """
-        pos, end = self._plain_frames(buf, batch), len(buf)
+        pos, end = self._plain_frames(buf, batch), len(buf)  # may replace the list of payloads
         last_header = end - 4
         short_limit, long_limit = self._short_limit, self._long_limit
         append = batch.payloads.append
@@ -185,26 +201,31 @@ class FrameReader:
         return pos
 
     def _plain_frames(self, buf: bytes, batch: FrameBatch) -> int:
-        """Take all frames but the last if they are text, ASCII and neither very short nor long; else none.
+        """Take all frames if they are text, ASCII and neither very short nor long, but the last if it is not whole.
 
         The first byte of a text frame, 0x81, is not ASCII, so it is where such frames can be cut apart in C. That each
-        piece has the length that its header says is checked in C as well. Returns where the rest starts.
+        piece has the length that its header says is checked in C as well. Takes none and returns 0 if one has not;
+        returns where the rest starts otherwise.
         """
         if self._masked or self._message_opcode is not None:
             return 0
         pieces = buf.split(_FIN_TEXT_BYTE)
-        last = pieces.pop()
         if len(pieces) < _WORTH_CUTTING or pieces[0]:
             return 0
         del pieces[0]
+        rest = len(buf)
+        if not pieces[-1].startswith(_REST_OF_HEADER[len(pieces[-1])]):
+            rest -= 1 + len(pieces.pop())
         payloads = [*map(bytes.removeprefix, pieces, map(_REST_OF_HEADER.__getitem__, map(len, pieces)))]
-        rest = len(buf) - 1 - len(last)
-        # Header bytes are taken away only where they are the right ones: 3 of each piece, besides the 0x81.
-        if sum(map(len, payloads)) != rest - 4 * len(pieces) or not all(map(bytes.isascii, payloads)):
+        text = b"\n".join(payloads)
+        # Header bytes are taken away only where they are the right ones: 3 of each piece, besides the 0x81. And of
+        # the four that each frame has more than its payload, the newline makes up for one.
+        if len(text) + 1 != rest - 3 * len(pieces) or not text.isascii():
             return 0
         if rest > self._max_message and max(map(len, payloads)) > self._max_message:
             return 0
-        batch.payloads += payloads
+        batch.payloads, batch.text, batch.in_text = payloads, text, len(payloads)
+        batch.lines = b"\n" not in buf and b"\r" not in buf  # a length may look like one: then it is counted out later
         return rest
 
     def _frame(self, buf: bytes, pos: int, batch: FrameBatch) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tickstream.errors import UsageError
-from tickstream.events import Batch
+from tickstream.events import Batch, Joined, joined
 from tickstream.sinks.base import Sink, SinkRequest, SinkSpec
 
 
@@ -26,14 +28,18 @@ class RawSink(Sink):
         self._write(lines(batch.payloads))
 
 
-def lines(payloads: list[bytes]) -> bytes:
+def lines(payloads: Sequence[bytes]) -> bytes:
     """The messages, each ended by a line feed."""
     if not payloads:
         return b""
-    together = b"".join(payloads)
-    if b"\n" in together or b"\r" in together:
-        payloads = [payload.replace(b"\r", b" ").replace(b"\n", b" ") for payload in payloads]
-    return b"\n".join(payloads) + b"\n"
+    text = joined(payloads)
+    if not (isinstance(payloads, Joined) and payloads.lines) and _has_breaks(text, len(payloads)):
+        text = b"\n".join(payload.replace(b"\r", b" ").replace(b"\n", b" ") for payload in payloads)
+    return text + b"\n"
+
+
+def _has_breaks(text: bytes, messages: int) -> bool:
+    return text.count(b"\n") >= messages or b"\r" in text
 
 
 SINK = SinkSpec(name="raw", summary="the provider's own messages, one on each line", make=RawSink)
