@@ -257,11 +257,18 @@ def test_a_part_that_was_replaced_by_another_file_is_left_to_its_owner(tmp_path:
     assert "file_vanished" in codes(store)
 
 
-@pytest.mark.skipif(ROOT, reason="root may write everywhere")
 def test_a_folder_without_the_right_to_write_is_an_error_at_once(tmp_path: Path) -> None:
     tmp_path.chmod(0o555)
-    with pytest.raises(OutputError, match="permission denied"):
-        opened(tmp_path / "capture")
+    if ROOT:
+        os.seteuid(65_534)  # nobody
+    try:
+        with pytest.raises(OutputError, match="permission denied") as caught:
+            opened(tmp_path / "capture")
+    finally:
+        if ROOT:
+            os.seteuid(0)
+    assert caught.value.exit_code is ExitCode.OUTPUT
+    assert "right to write" in caught.value.hint
 
 
 @needs_root
