@@ -1,0 +1,214 @@
+"""Captures in the order of time: many files merged into one stream of events, with flat memory.
+
+Files are opened when their time comes, which their first events tell. Of each open file one chunk is in memory, so what
+is kept grows with the files that overlap (one for each symbol, as a rule), not with their number or size. Within a file
+the order is kept: a moment that lies before one that came earlier counts as that one.
+"""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
+from operator import attrgetter
+from pathlib import Path
+from typing import Literal, NamedTuple, Protocol
+
+from tickstream.capture.chunks import BadLine, Chunk
+from tickstream.events import MARKET_TYPES, Event, Gap, MarketEvent, Summary
+from tickstream.timestamps import NS_PER_SECOND, Timestamp
+
+By = Literal["ts_recv", "ts_event"]
+"""The clock by which events are put in order and played: ours, or the provider's."""
+
+LOOK_AHEAD = 256
+"""Files whose beginnings are known at once. They come in the order of their first events, nearly."""
+LATE_NS = 3600 * NS_PER_SECOND
+"""A whole chunk that lies so far behind the end asked for ends its file."""
+FOREVER = 1 << 63
+
+_recv = attrgetter("ts_recv")
+_end = attrgetter("end")
+
+
+class Readable(Protocol):
+    """A file: `capture.reading.Source`. `path` None is standard input, which can be read only once."""
+
+    path: Path | None
+
+    def chunks(self) -> Iterator[Chunk]:
+        """All of it."""
+        ...
+
+    def first_events(self) -> list[MarketEvent]:
+        """The first of it; none where nobody can tell."""
+        ...
+
+
+class Wanted(NamedTuple):
+    """Which events: [start, end) of `ts_event` (`ts_recv` where that is unknown); and the clock they are played by."""
+
+    by: By = "ts_recv"
+    start: Timestamp | None = None
+    end: Timestamp | None = None
+
+
+class Stretch(NamedTuple):
+    """Events that follow one another, each with its moment in ns; `bad` lines were found on the way to them."""
+
+    events: Sequence[Event]
+    moments: Sequence[int]
+    bad: Sequence[BadLine] = ()
+
+
+def merged(files: Iterable[Readable], wanted: Wanted, gaps: Iterable[Gap] = ()) -> Iterator[Stretch]:
+    """All events of these files in the order of their moments, and these gaps, which are in none of them.
+
+    The files come in the order in which they begin, or nearly so: one that begins before `LOOK_AHEAD` others that are
+    named before it is played late. Raises as `Source.chunks` does.
+    """
+    waiting = _Waiting(files, wanted.by)
+    told = _Lane(iter([Chunk("", sorted(gaps, key=_end), 0, 0)]), Wanted())
+    list(told.fill())
+    playing = [(told.next, 0, told)] if told.moments else []
+    while waiting.next is not None or playing:
+        while waiting.next is not None and (not playing or waiting.next <= playing[0][0]):
+            number, file = waiting.take()
+            lane = _Lane(file.chunks(), wanted)
+            yield from lane.fill()
+            if lane.moments:
+                heapq.heappush(playing, (lane.next, number, lane))
+        if not playing:
+            continue
+        _, number, lane = playing[0]
+        yield lane.take(*_limit(playing, waiting.next))
+        if not lane.moments:
+            yield from lane.fill()
+        if lane.moments:
+            heapq.heapreplace(playing, (lane.next, number, lane))
+        else:
+            heapq.heappop(playing)
+
+
+def _limit(playing: list[tuple[int, int, _Lane]], waiting: int | None) -> tuple[int, bool]:
+    """Until when the first of these may be played, and whether that moment belongs to it: of equal ones the number
+    decides, and gaps, which come before the data that ended them, have the lowest."""
+    moment, number, _ = min(playing[1:3], default=(FOREVER, FOREVER, None))
+    if waiting is not None and waiting < moment:
+        return waiting, True
+    return moment, playing[0][1] < number
+
+
+class _Waiting:
+    """Files that have not been opened, those that begin first in front; so many are looked into, and no more."""
+
+    def __init__(self, files: Iterable[Readable], by: By) -> None:
+        self._files = enumerate(files, 1)
+        self._by = by
+        self._known: list[tuple[int, int, Readable]] = []
+        for _ in range(LOOK_AHEAD):
+            self._look()
+
+    @property
+    def next(self) -> int | None:
+        """When the first of them begins; None when there is none."""
+        return self._known[0][0] if self._known else None
+
+    def take(self) -> tuple[int, Readable]:
+        """The first of them, and its number."""
+        _, number, file = heapq.heappop(self._known)
+        self._look()
+        return number, file
+
+    def _look(self) -> None:
+        number, file = next(self._files, (0, None))
+        if file is not None:
+            first = [] if file.path is None else moments_of(file.first_events()[:1], self._by)
+            heapq.heappush(self._known, (first[0] if first else 0, number, file))
+
+
+class _Lane:
+    """An open file: its chunk at hand, and how far that has been played."""
+
+    def __init__(self, chunks: Iterator[Chunk], wanted: Wanted) -> None:
+        self._chunks = chunks
+        self._wanted = wanted
+        self._events: Sequence[Event] = ()
+        self._at = 0
+        self._high = 0
+        self.moments: Sequence[int] = ()
+        """Of the chunk at hand; empty when all of it has been played."""
+
+    @property
+    def next(self) -> int:
+        """The moment of the next event."""
+        return self.moments[self._at]
+
+    def fill(self) -> Iterator[Stretch]:
+        """Read on until there are events to play, or the end of the file; yields the bad lines on the way."""
+        for chunk in self._chunks:
+            bad = [*chunk.bad, *([chunk.torn] if chunk.torn is not None else [])]
+            if bad:
+                yield Stretch((), (), bad)
+            events = self._within(chunk)
+            if events is None:
+                return
+            if events:
+                moments = accumulate(moments_of(events, self._wanted.by), max, initial=self._high)
+                self.moments = list(moments)[1:]
+                self._events, self._at, self._high = events, 0, self.moments[-1]
+                return
+
+    def take(self, limit: int, inclusive: bool) -> Stretch:
+        """What comes before the limit, or also at it; one event at least."""
+        end = (bisect_right if inclusive else bisect_left)(self.moments, limit, self._at)
+        end = max(end, self._at + 1)
+        stretch = Stretch(self._events[self._at : end], self.moments[self._at : end])
+        self._at = end
+        if end == len(self.moments):
+            self.moments, self._events = (), ()
+        return stretch
+
+    def _within(self, chunk: Chunk) -> Sequence[Event] | None:
+        """What is asked for of a chunk; None when nothing of its file will be any more."""
+        _, start, end = self._wanted
+        events = chunk.events
+        if start is None and end is None:
+            return [event for event in events if type(event) is not Summary] if _has_news(events) else events
+        times = [_time(event) for event in events if isinstance(event, MarketEvent)]
+        if end is not None and times and min(times) >= end + LATE_NS:
+            return None
+        kept: list[Event] = []
+        news: list[Event] = []  # goes with the data behind it
+        for event in events:
+            if not isinstance(event, MarketEvent):
+                news.append(event)
+            elif (start is None or _time(event) >= start) and (end is None or _time(event) < end):
+                kept += (one for one in news if type(one) is not Summary)
+                kept.append(event)
+                news.clear()
+            else:
+                news.clear()
+        return kept
+
+
+def moments_of(events: Sequence[Event], by: By) -> list[int]:
+    """When each of these is to be played. News of the stream goes with the data behind it, by the provider's clock."""
+    if by == "ts_recv":
+        if not _has_news(events):
+            return list(map(_recv, events))
+        return [event.end if isinstance(event, Gap) else _recv(event) for event in events]
+    moments: list[int] = []
+    for event in reversed(events):
+        moments.append(_time(event) if isinstance(event, MarketEvent) else moments[-1] if moments else 0)
+    moments.reverse()
+    return moments
+
+
+def _has_news(events: Sequence[Event]) -> bool:
+    return not MARKET_TYPES.issuperset(map(type, events))
+
+
+def _time(event: MarketEvent) -> int:
+    return event.ts_recv if event.ts_event is None else event.ts_event
