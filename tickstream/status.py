@@ -65,6 +65,8 @@ class RunStatus(msgspec.Struct):
     dropped: int = 0
     quarantined: int = 0
     started: float = 0.0
+    opens_ns: int | None = None
+    """The market is closed until then, and nothing is connected yet."""
 
 
 class FilesStatus(msgspec.Struct):

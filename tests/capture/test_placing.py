@@ -33,7 +33,7 @@ def files(placed: list[Placed]) -> dict[str, list[Event]]:
 
 
 def placed(where: Placing, *events: Event, minutes: float = 0) -> dict[str, list[Event]]:
-    found = list(where.place(list(events), at(minutes)))
+    found = list(where.place(batch(minutes, *events)))
     for one in found:
         assert one.tally == Tally.of(one.events)
     return files(found)
@@ -160,7 +160,7 @@ _EVENTS = st.one_of(
 def test_nothing_is_lost_doubled_or_turned_round_in_any_file(template: str, batches: list[list[Event]]) -> None:
     where, got, given_in = placing(template), {}, []
     for number, events in enumerate(batches):
-        for one in where.place(list(batch(number, *events).events), at(number)):
+        for one in where.place(batch(number, *events)):
             assert one.tally == Tally.of(one.events)
             got.setdefault(one.key.file, []).extend(one.events)
         given_in += [event for event in events if isinstance(event, MarketEvent | Gap)]

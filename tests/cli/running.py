@@ -89,6 +89,7 @@ class Kept(Sink):
         self.batches = 0
         self.refreshed = 0
         self.closed = 0
+        self.lost = 0
         self._fails_with = fails_with
         self._after = after
 
@@ -132,7 +133,7 @@ class Rig:
         talk = Talk(Environment(io.BytesIO(), io.BytesIO(), self.err, {}, self.clock))
         parts = Parts(
             stages=self.stages, limit=self.limit, sink=self.sink, outlet=self.outlet, talk=talk,
-            events_in_data=self.events_in_data,
+            events_in_data=self.events_in_data, events_said=not self.events_in_data, lost=lambda: self.sink.lost,
         )  # fmt: skip
         self.run = Run(self.clock, self.source, parts, self.bounds, self.status, *self.chores)
 

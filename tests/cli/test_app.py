@@ -150,7 +150,7 @@ class TestUsage:
 
     def test_an_unknown_command_is_answered_with_the_nearest(self):
         assert "there is no command 'wacth'\nDid you mean watch?" in run("wacth").failed(ExitCode.USAGE)
-        assert "Commands: watch, credits," in run("zzz").failed(ExitCode.USAGE)
+        assert "Commands: watch, capture," in run("zzz").failed(ExitCode.USAGE)
 
     @pytest.mark.parametrize(
         ("argv", "see"),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.pipeline.events import at, bar, batch, notice, quote
-from tickstream.events import Batch, Event, Trade
+from tickstream.events import Batch, Event, Notice, Trade
 from tickstream.numbers import number
 from tickstream.pipeline.dedup import DedupStage
 from tickstream.timestamps import Timestamp
@@ -24,7 +24,7 @@ def passed(stage: DedupStage, *events: Event, payloads: Sequence[bytes] = ()) ->
 
 
 def once() -> DedupStage:
-    return DedupStage(bars_once=True)
+    return DedupStage("tickatlas", bars_once=True)
 
 
 def test_a_bar_of_the_same_symbol_and_minute_is_left_out_and_counted() -> None:
@@ -33,7 +33,15 @@ def test_a_bar_of_the_same_symbol_and_minute_is_left_out_and_counted() -> None:
     assert passed(stage, *first).events == first
     assert passed(stage, bar("EURUSD", 1), bar("EURUSD", 0), bar("EURUSD", 2)).events == [bar("EURUSD", 2)]
     assert stage.duplicates == 2
+    assert stage.finish(at(5)) == [Notice("tickatlas", at(5), "duplicates", "2 events had come before; left out")]
+
+
+def test_without_duplicates_nothing_is_said_of_them() -> None:
+    stage = once()
+    passed(stage, bar("EURUSD", 0))
     assert stage.finish(at(5)) == []
+    passed(stage, bar("EURUSD", 0))
+    assert "1 event had" in str(stage.finish(at(5)))
 
 
 def test_the_same_bar_twice_in_one_batch_stays_once() -> None:
@@ -48,7 +56,7 @@ def test_a_late_bar_that_never_came_is_kept() -> None:
 
 
 def test_bars_of_a_provider_that_sends_them_again_as_they_grow_all_pass() -> None:
-    stage = DedupStage(bars_once=False)
+    stage = DedupStage("tickatlas", bars_once=False)
     twice = [bar("EURUSD", 0), bar("EURUSD", 0)]
     assert passed(stage, *twice).events == twice
     assert passed(stage, *twice, notice("code", 0)).events == [*twice, notice("code", 0)]
@@ -98,7 +106,7 @@ def test_what_an_earlier_run_has_is_left_out() -> None:
 
 
 def test_of_each_symbol_at_least_the_latest_are_remembered_and_the_memory_is_bounded() -> None:
-    stage = DedupStage(bars_once=True, kept=10)
+    stage = DedupStage("tickatlas", bars_once=True, kept=10)
     for minute in range(1000):
         passed(stage, bar("EURUSD", minute), trade("BTC-USD", str(minute)), trade("BTC-USD", f"x{minute}"))
     assert sum(len(known) for known in (*stage._bars.values(), *stage._trades.values())) <= 44

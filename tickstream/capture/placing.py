@@ -7,7 +7,7 @@ time: 0.15 us, measured for bars of 20 symbols in batches of 300.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -15,8 +15,7 @@ import msgspec
 
 from tickstream.capture.manifest import Tally
 from tickstream.capture.template import FileKey, PathTemplate
-from tickstream.events import Event, Gap, MarketEvent
-from tickstream.sinks.fields import MARKET_TYPES
+from tickstream.events import MARKET_TYPES, Batch, Event, Gap, MarketEvent
 from tickstream.timestamps import Timestamp
 
 Group = tuple[str, str]
@@ -32,7 +31,7 @@ class Placed(NamedTuple):
     """Events of one file, in the order received."""
 
     key: FileKey
-    events: list[Event]
+    events: Sequence[Event]
     tally: Tally
 
 
@@ -63,8 +62,9 @@ class Placing:
         self._latest: dict[str, Group] = {}
         """Symbol, or empty where the template does not ask for it -> the group of its latest file."""
 
-    def place(self, events: list[Event], ts_recv: Timestamp) -> Iterator[Placed]:
+    def place(self, batch: Batch) -> Iterator[Placed]:
         """The market events of a batch, and its gaps for files that hold them, file by file."""
+        events, ts_recv = batch.events, batch.ts_recv
         kinds = set(map(type, events))
         if not MARKET_TYPES.issuperset(kinds):
             if self._split is not None and Gap in kinds:
@@ -84,10 +84,10 @@ class Placing:
         """The file of this time, for a template that asks for time only."""
         return self._key(_ALL, ts)
 
-    def _groups(self, market: list[Event]) -> Iterable[tuple[Group, list[Event]]]:
+    def _groups(self, market: Sequence[Event]) -> Iterable[tuple[Group, Sequence[Event]]]:
         if not (self._by_symbol or self._by_interval):
             return [(_ALL, market)] if market else []
-        groups: dict[Any, list[Event]] = defaultdict(list)
+        groups: defaultdict[Any, list[Event]] = defaultdict(list)
         if self._by_interval:
             for event in market:
                 groups[self._group_of(event)].append(event)
@@ -100,7 +100,7 @@ class Placing:
         symbol = event.symbol if self._by_symbol else ""
         return symbol, getattr(event, "interval", self._values["interval"]) if self._by_interval else ""
 
-    def _at_once(self, group: Group, mine: list[Event], tag: str) -> Placed | None:
+    def _at_once(self, group: Group, mine: Sequence[Event], tag: str) -> Placed | None:
         """Events of one type, when they all belong into the file that their group is at."""
         at = self._current.get(group)
         if at is None:
@@ -117,7 +117,7 @@ class Placing:
             tally.count(symbol, tag, count, first, last)
         return Placed(at.key, mine, tally)
 
-    def _one_by_one(self, events: list[Event], ts_recv: Timestamp) -> Iterator[Placed]:
+    def _one_by_one(self, events: Sequence[Event], ts_recv: Timestamp) -> Iterator[Placed]:
         """Events of any type and period. A gap stands before the first data after it, in the same file."""
         files: dict[FileKey, list[Event]] = defaultdict(list)
         waiting: dict[str, list[Event]] = defaultdict(list)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tickstream.status import FilesStatus, RunStatus, SessionStatus
+from tickstream.timestamps import rfc3339
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
@@ -34,6 +35,8 @@ def size(count: int) -> str:
 
 
 def _state(status: RunStatus, files: FilesStatus, now: float) -> str:
+    if status.opens_ns is not None:
+        return f"waiting for the open, {rfc3339(status.opens_ns)[:16]}Z"
     if files.paused:
         return f"waiting for the disk ({files.paused})"
     up = [session for session in status.sessions if session.state == "up"]

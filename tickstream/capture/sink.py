@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from tickstream.capture import manifest
@@ -14,7 +14,7 @@ from tickstream.errors import UsageError
 from tickstream.events import Batch, Event, Gap, MarketEvent, Notice, Summary
 from tickstream.sinks.base import Sink
 from tickstream.sinks.encoders import JsonEncoder
-from tickstream.sinks.fields import MARKET_TYPES, default_columns
+from tickstream.sinks.fields import default_columns
 from tickstream.sinks.output import Abandoned
 from tickstream.sinks.rows import CsvEncoder
 from tickstream.subscriptions import Channel
@@ -27,7 +27,7 @@ FORMATS = ("jsonl", "csv", "raw", "parquet")
 NOTICES_KEPT = 10_000
 """In the manifest, of one run; a provider may report trouble for months."""
 
-Encode = Callable[[list[Event]], bytes]
+Encode = Callable[[Sequence[Event]], bytes]
 
 
 def header(form: str, channel: Channel) -> bytes:
@@ -60,7 +60,7 @@ class CaptureSink(Sink):
         self._closed = False
 
     def write(self, batch: Batch) -> None:
-        if not MARKET_TYPES.issuperset(map(type, batch.events)):
+        if not batch.market_only:
             for event in batch.events:
                 if not isinstance(event, MarketEvent):
                     self._note(event)
@@ -69,13 +69,16 @@ class CaptureSink(Sink):
         else:
             self._write_events(batch, self._encode)
 
+    def flush(self) -> None:
+        self._store.settle()
+
     def close(self) -> None:
         if not self._closed:
             self._closed = True
             self._store.finish(self._summary)
 
     def _write_events(self, batch: Batch, encode: Encode) -> None:
-        placed = list(self._placing.place(batch.events, batch.ts_recv))
+        placed = list(self._placing.place(batch))
         for number, (key, events, tally) in enumerate(placed):
             try:
                 self._store.write(key, encode(events), tally)
@@ -86,7 +89,7 @@ class CaptureSink(Sink):
         """A message may carry several events, so a raw file has one name for all of them, by when they came."""
         lines = envelopes(batch)
         if lines:
-            tally = Tally.of([event for event in batch.events if isinstance(event, MarketEvent)])
+            tally = Tally.of(batch.market_events())
             try:
                 self._store.write(self._placing.key_at(batch.ts_recv), lines, tally)
             except Abandoned:

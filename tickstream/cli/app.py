@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 COMMANDS: dict[str, str] = {
     "watch": "Stream live data to the terminal, or as JSON lines or CSV into a pipe.",
+    "capture": "Record live data to files that survive crashes, full disks and months.",
     "verify": "What a capture holds, and what it misses.",
+    "convert": "Convert captures between JSON lines, CSV and Parquet.",
+    "schedule": "Print what makes cron, systemd, launchd or Windows run a capture.",
     "credits": "What a subscription costs in credits, and which plan fits.",
     "simulate": "Run a local server that speaks a provider's protocol: no key, no network.",
     "doctor": "Check the way to the provider step by step, and say whose fault it is.",
@@ -143,8 +146,9 @@ def main(argv: Sequence[str] | None = None, env: Environment | None = None) -> i
     if env is None:
         crash.install(here)
     token = _environment.set(here)
+    here.command = ("tickstream", *(sys.argv[1:] if argv is None else argv))
     try:
-        return int(_run(list(sys.argv[1:] if argv is None else argv), here))
+        return int(_run(list(here.command[1:]), here))
     except Exception as error:  # noqa: BLE001 - the one place: what nobody foresaw is a bug, and is reported as one
         crash.report(error, here)
         return int(ExitCode.BUG)

@@ -76,6 +76,12 @@ def providers(incomplete: str) -> list[str]:
     return [name for name in names() if name.startswith(incomplete)]
 
 
+def channels(incomplete: str) -> list[str]:
+    """The channels of the provider in use."""
+    spec = _spec()
+    return [channel.value for channel in spec.channels if channel.startswith(incomplete)] if spec else []
+
+
 def fields(incomplete: str) -> list[str]:
     """Names of fields, after the last comma of a list."""
     from tickstream.sinks.fields import valid_fields

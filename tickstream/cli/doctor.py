@@ -57,6 +57,7 @@ def doctor(  # noqa: PLR0913, PLR0917 - one parameter for each option
     from tickstream.cli.live import FeedOptions, check_demo, demo_server
     from tickstream.cli.report import JsonReport, TextReport
     from tickstream.diagnosis import Examination
+    from tickstream.providers import load
 
     env = environment()
     timeout_s = None if timeout is None else parse_duration(timeout, "--timeout")
@@ -74,7 +75,7 @@ def doctor(  # noqa: PLR0913, PLR0917 - one parameter for each option
     check_demo(options)
     report = JsonReport(env, versions(), demo) if output == "json" else TextReport(env)
     with contextlib.ExitStack() as stack:
-        demo_url = stack.enter_context(demo_server()).url if demo else None
+        demo_url = stack.enter_context(demo_server(load(provider or "tickatlas"))).url if demo else None
         exam = Examination(steps(), env.clock, report.step)
         _examine(Case(env, options, exam, timeout_s, demo_url))
     report.end(exam)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from tickstream.cli.bounds import TICK_S, Bounds
 from tickstream.cli.flow import Flow, Parts
 from tickstream.cli.ledger import Ledger
 from tickstream.cli.source import Source
 from tickstream.clock import Clock
-from tickstream.errors import ExitCode
+from tickstream.errors import ExitCode, TickstreamError
 from tickstream.events import Batch, Event
 from tickstream.sinks.output import Abandoned, ReaderGone
 
@@ -41,9 +44,7 @@ class Ending:
         """Asked while the output keeps a write waiting: True when the run is `ending`, and so is our patience."""
         if self._parts.outlet.blocked_s > BLOCKED_WARNING_S and not self._warned_blocked:
             self._warned_blocked = True
-            self._parts.talk.line(
-                "the reader of the output is slow; reading from the provider goes on while there is room"
-            )
+            self._parts.talk.line(self._parts.slow, severity="warning")
         now = self._clock.monotonic()
         if ending and self._give_up_at is None:
             self._source.stop()
@@ -56,24 +57,38 @@ class Ending:
         self._ledger.reader_gone = self._ledger.reader_gone or isinstance(ended, ReaderGone)
 
     def finish(self, code: ExitCode) -> None:
-        """Stop the source, say the last gaps and the summary, close the output."""
+        """Stop the source, say the last gaps and the summary, close the output. Raises what went wrong with that."""
         discarded = self._source.discard()
         if not self._flow.full and not self._ledger.reader_gone:
             self._ledger.discarded += discarded
+        error = self._attempt(self._last_words)
+        summary = self._ledger.summary(error.exit_code if error else code, strict=self._bounds.strict)
+        if self._parts.events_in_data:
+            error = error or self._attempt(partial(self._parts.sink.write, self._batch([summary])))
+        try:
+            self._parts.sink.close()
+        finally:
+            self._parts.talk.muted = False
+            self._parts.talk.event(summary)
+        if error is not None:
+            raise error
+
+    def _attempt(self, write: Callable[[], None]) -> TickstreamError | None:
+        """Write, as long as there is an output; the error, if that was one."""
         try:
             if not self._output_ended:
-                self._last_words(code)
-        except (ReaderGone, Abandoned):
-            self._output_ended = True
-        finally:
-            self._parts.sink.close()
-            self._parts.talk.muted = False
-            self._parts.talk.event(self._ledger.summary(code, strict=self._bounds.strict))
+                write()
+        except (ReaderGone, Abandoned) as ended:
+            self.output_gone(ended)
+        except TickstreamError as error:
+            return error
+        return None
 
-    def _last_words(self, code: ExitCode) -> None:
-        last: list[Event] = self._flow.finish()
-        if self._parts.events_in_data:
-            last.append(self._ledger.summary(code, strict=self._bounds.strict))
+    def _last_words(self) -> None:
+        last = self._flow.finish()
         if last:
-            self._parts.sink.write(Batch(0, 0, self._clock.now_ns(), last))
+            self._parts.sink.write(self._batch(last))
         self._parts.sink.flush()
+
+    def _batch(self, events: list[Event]) -> Batch:
+        return Batch(0, 0, self._clock.now_ns(), events)

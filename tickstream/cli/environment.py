@@ -34,6 +34,8 @@ class Environment:
     stderr: TextIO
     env: Mapping[str, str]
     clock: Clock = field(default_factory=SystemClock)
+    command: tuple[str, ...] = ()
+    """The command line, as it was typed."""
     stdin_isatty: bool = False
     stdout_isatty: bool = False
     stderr_isatty: bool = False
@@ -97,6 +99,24 @@ class Environment:
         except (OSError, ValueError):
             _abandon(self.stderr)
 
+    def draw(self, text: str) -> bool:
+        """Put a line on the terminal behind stderr, over the last one drawn; empty text takes that away.
+
+        False, and nothing drawn, where the cursor cannot be moved. Like `say` it never holds up the data.
+        """
+        from tickstream.sinks.terminal import is_dumb
+
+        if not self.stderr_isatty or is_dumb(self.env) or not _has_room(self.stderr, 0.0):
+            return False
+        line = printable(self.redact(text)).replace("\n", " ")[: _columns(self.stderr) - 1]
+        try:
+            self.stderr.write(f"\r{line}\x1b[K")
+            self.stderr.flush()
+        except (OSError, ValueError):
+            _abandon(self.stderr)
+            return False
+        return True
+
     def redact(self, text: str) -> str:
         """The text without any key that was found, and without the secrets among the environment variables."""
         from tickstream.keys import Secret, redact_found
@@ -116,6 +136,13 @@ class Environment:
     def abandon_stdout(self) -> None:
         """Nobody takes what is written to stdout any more: be quiet about it."""
         _abandon(self.stdout)
+
+
+def _columns(stream: TextIO) -> int:
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
 
 
 def _abandon(stream: BinaryIO | TextIO) -> None:

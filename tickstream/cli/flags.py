@@ -33,6 +33,7 @@ class SymbolFlags:
     symbols: opt.Symbols = None
     symbols_file: opt.SymbolsFile = None
     provider: opt.Provider = None
+    channel: opt.Channel = None
     demo: opt.Demo = False
 
 
@@ -61,6 +62,7 @@ class ConnectionFlags:
 
         return FeedOptions(
             symbols=tuple(wanted.symbols or ()),
+            channel=wanted.channel,
             symbols_files=tuple(wanted.symbols_file or ()),
             provider=wanted.provider,
             url=self.url,
@@ -141,13 +143,13 @@ class TalkFlags:
     verbose: opt.Verbose = 0
     log_format: opt.LogFormat = "text"
 
-    def talk(self, env: Environment) -> Talk:
+    def talk(self, env: Environment, *, calm: bool = False) -> Talk:
         """Raises UsageError for an unknown form."""
         from tickstream.cli.talk import Talk
 
         if self.log_format not in ("text", "json"):
             raise UsageError(f"--log-format: {self.log_format[:20]!r} is neither text nor json.")
-        return Talk(env, -1 if self.quiet else self.verbose, self.log_format)
+        return Talk(env, -1 if self.quiet else self.verbose, self.log_format, calm=calm)
 
 
 def seconds(text: str | None, option: str) -> float | None:

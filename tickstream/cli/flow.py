@@ -41,7 +41,13 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     outlet: Outlet
     talk: Talk
     events_in_data: bool = False
-    """Stream events go to the sink and are not said."""
+    """Stream events go to the sink too, the summary among them."""
+    events_said: bool = True
+    """Stream events go to stderr."""
+    slow: str = "the reader of the output is slow; reading from the provider goes on while there is room"
+    """What to say when a write waits for long."""
+    lost: Callable[[], int] = int
+    """How many market events the sink has taken and cannot write any more."""
     on_quarantined: Callable[[list[Quarantined]], None] | None = None
 
 
@@ -54,7 +60,7 @@ class Flow:
         self._limit = parts.limit
         self._sink = parts.sink
         self._talk = parts.talk
-        self._events_in_data = parts.events_in_data
+        self._events_said = parts.events_said
         self._on_quarantined = parts.on_quarantined
         self._ledger = ledger
         self.last_data = clock.monotonic()
@@ -100,7 +106,7 @@ class Flow:
         self._ledger.hear(event)
         if isinstance(event, Notice) and event.code in REFUSALS:
             self._limit.refused(event.symbols)
-        if not self._events_in_data:
+        if self._events_said:
             self._talk.event(event)
 
     def _write(self, batch: Batch, market: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tickstream.cli.source import Source
 from tickstream.clock import Clock
 from tickstream.errors import ExitCode, Incomplete, NoData, SymbolRefused, TickstreamError
@@ -11,16 +13,21 @@ from tickstream.status import RunStatus
 
 
 class Ledger:
-    """Kept by the main thread. `status` is told what others read of it."""
+    """Kept by the main thread. `status` is told what others read of it.
 
-    def __init__(self, clock: Clock, source: Source, status: RunStatus) -> None:
+    `lost`: how many market events the sink has taken and cannot write any more.
+    """
+
+    def __init__(self, clock: Clock, source: Source, status: RunStatus, lost: Callable[[], int] = int) -> None:
         self._clock = clock
         self._source = source
         self._status = status
+        self._lost = lost
         self._started = status.started = clock.monotonic()
         self.received = 0
         """Market events that passed the stages."""
         self.written = 0
+        """Taken by the sink."""
         self.unwritten = 0
         """Given up while the reader of the output was not reading."""
         self.discarded = 0
@@ -35,7 +42,7 @@ class Ledger:
     @property
     def dropped(self) -> int:
         """Market events that came, and are not in the output."""
-        return self._source.dropped + self.discarded + self.unwritten
+        return self._source.dropped + self.discarded + self.unwritten + self._lost()
 
     def receive(self, count: int) -> None:
         """So many market events came."""
@@ -90,7 +97,7 @@ class Ledger:
             duration_s=round(self._clock.monotonic() - self._started, 3),
             exit_code=int(code),
             events=self.received + self._source.dropped + self.discarded,
-            written=self.written,
+            written=self.written - self._lost(),
             dropped=self.dropped,
             quarantined=sum(s.quarantined for s in sessions),
             unknown=sum(s.unknown for s in sessions),

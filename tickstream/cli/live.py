@@ -27,7 +27,8 @@ from tickstream.session.retry import RetryOptions
 from tickstream.session.supervisor import Supervisor, split
 from tickstream.session.urls import is_loopback, parse_target
 from tickstream.status import RunStatus
-from tickstream.subscriptions import Subscription
+from tickstream.subscriptions import Channel, Subscription
+from tickstream.suggestions import did_you_mean, shown
 from tickstream.symbols import SymbolForm, resolve_symbols
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class FeedOptions:
     """What the command line says about the feed."""
 
     symbols: tuple[str, ...] = ()
+    channel: str | None = None
     symbols_files: tuple[Path, ...] = ()
     provider: str | None = None
     url: str | None = None
@@ -71,6 +73,7 @@ class LiveFeed:
 
     spec: ProviderSpec
     symbols: tuple[str, ...]
+    channel: Channel
     wires: Wires
     skew: SkewStage
     gaps: GapStage
@@ -81,20 +84,21 @@ class LiveFeed:
     def stream(self) -> Stream:
         """As an output takes it."""
         return Stream(
-            self.wires,
-            (self.skew, self.gaps),
-            self.status,
-            self.spec.channels[0],
-            self.spec.data_silence_s,
-            self.preface,
+            self.wires, (self.skew, self.gaps), self.status, self.channel, self.spec.data_silence_s, self.preface
         )
+
+    @property
+    def bar_interval_s(self) -> int | None:
+        """The length of its bars, if it is bars and of one length."""
+        return _bar_interval_s(self.spec, self.channel)
 
 
 @contextlib.contextmanager
 def live_feed(env: Environment, options: FeedOptions, settings: config.Config) -> Iterator[LiveFeed]:
     """The feed; leaving the context ends what it started beside the sessions (the demo's simulator)."""
     spec = providers.load(options.provider or settings.text("provider"))
-    symbols = the_symbols(env, options, settings, spec, DEMO_SYMBOLS if options.demo else ())
+    the_channel(options, spec)
+    symbols = the_symbols(env, options, settings, spec, demo_symbols(spec) if options.demo else ())
     check_demo(options)
     _check_connections(options, spec, symbols)
     if not options.demo:
@@ -102,8 +106,8 @@ def live_feed(env: Environment, options: FeedOptions, settings: config.Config) -
         found = the_key(env, options, settings, spec, url)
         yield _build(env, options, settings, spec, symbols, url, found.key if found else None)
         return
-    with demo_server() as server:
-        yield _build(env, options, settings, spec, symbols, server.url, Secret(DEMO_KEY))
+    with demo_server(spec) as server:
+        yield _build(env, options, settings, spec, symbols, server.url, Secret(DEMO_KEY) if spec.key_env else None)
 
 
 def the_symbols(
@@ -117,6 +121,24 @@ def the_symbols(
     form = SymbolForm(spec.symbol_pattern, spec.symbol_help, spec.common_symbols)
     stdin = None if options.key_stdin else env.stdin
     return resolve_symbols(named, form, files=options.symbols_files, stdin=stdin, watchlists=settings.watchlists)
+
+
+def the_channel(options: FeedOptions, spec: ProviderSpec) -> Channel:
+    """What kind of data is asked for: by default the provider's first. Raises UsageError for one that it has not."""
+    if options.channel is None:
+        return spec.channels[0]
+    for channel in spec.channels:
+        if channel == options.channel:
+            return channel
+    raise UsageError(
+        f"--channel: {spec.title} has no channel {shown(options.channel)}.",
+        hint=f"{did_you_mean(options.channel, spec.channels)} Channels: {', '.join(spec.channels)}.".strip(),
+    )
+
+
+def demo_symbols(spec: ProviderSpec) -> tuple[str, ...]:
+    """What --demo shows unless told otherwise: of each kind that is known by these names."""
+    return tuple(symbol for symbol in DEMO_SYMBOLS if symbol in spec.common_symbols) or spec.common_symbols[:5]
 
 
 def check_demo(options: FeedOptions) -> None:
@@ -188,12 +210,13 @@ def dial_options(env: Environment, options: FeedOptions, spec: ProviderSpec) -> 
 
 
 @contextlib.contextmanager
-def demo_server() -> Iterator[Simulator]:
-    """The simulator behind --demo, for as long as the context lasts."""
+def demo_server(spec: ProviderSpec) -> Iterator[Simulator]:
+    """The simulator of this provider behind --demo, for as long as the context lasts."""
     from tickstream.simulator.options import SimulatorOptions
     from tickstream.simulator.server import Simulator
 
-    with Simulator(SimulatorOptions(speed=DEMO_SPEED, plan=DEMO_PLAN, keys=(DEMO_KEY,))) as server:
+    plan, accepted = (DEMO_PLAN, (DEMO_KEY,)) if spec.key_env else (None, ())
+    with Simulator(SimulatorOptions(provider=spec.name, speed=DEMO_SPEED, plan=plan, keys=accepted)) as server:
         yield server
 
 
@@ -209,9 +232,10 @@ def _build(
     own = settings.provider(spec.name, spec.settings)
     rates = spec.credit_rates.override(own.plans) if spec.credit_rates else None
     meter = CreditMeter(max_credits=options.max_credits) if rates else None
-    feeds = split(
-        Feed(url, Subscription(symbols), key, the_settings(settings, spec), raw=options.raw), options.connections
-    )
+    channel = the_channel(options, spec)
+    bar_interval_s = _bar_interval_s(spec, channel)
+    wanted = Subscription(symbols, channel)
+    feeds = split(Feed(url, wanted, key, the_settings(settings, spec), raw=options.raw), options.connections)
     queue = BatchQueue(OnFull(options.on_full or settings.text("on_full")))
     stop = threading.Event()
     context = SessionContext(
@@ -219,8 +243,8 @@ def _build(
     )
     supervisor = Supervisor(context, feeds, queue, options.retry)
     by_session = {status.session: status.symbols for status in supervisor.statuses}
-    skew = SkewStage(spec.name, spec.bar_interval_s)
-    gaps = GapStage(spec.name, by_session, env.clock.now_ns(), _open_minutes, spec.bar_interval_s)
+    skew = SkewStage(spec.name, bar_interval_s)
+    gaps = GapStage(spec.name, by_session, env.clock.now_ns(), _open_minutes, bar_interval_s)
     label = "DEMO" if options.demo else "LIVE"
     status = RunStatus(label, spec.name, supervisor.statuses, symbols, meter)
     preface = []
@@ -230,7 +254,7 @@ def _build(
         named = DEMO_PLAN if options.demo else own.plan and str(own.plan.value)
         plan = rates.plan(named) if named else None
         preface.append(preflight(len(symbols), plan, rates, options.duration_s))
-    return LiveFeed(spec, symbols, Wires(supervisor, queue), skew, gaps, status, tuple(preface))
+    return LiveFeed(spec, symbols, channel, Wires(supervisor, queue), skew, gaps, status, tuple(preface))
 
 
 def _dialler(
@@ -244,6 +268,10 @@ def _dialler(
         return dial(request, how, env.clock, stop, on_begin=on_begin)
 
     return connect
+
+
+def _bar_interval_s(spec: ProviderSpec, channel: Channel) -> int | None:
+    return spec.bar_interval_s if channel is Channel.BARS else None
 
 
 def _open_minutes(symbol: str, start_ns: int, end_ns: int) -> int:

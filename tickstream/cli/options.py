@@ -30,6 +30,11 @@ Provider = Annotated[
     typer.Option("--provider", "-p", metavar="NAME", help="Whom to connect to.", autocompletion=completion.providers,
                  show_default=False),
 ]  # fmt: skip
+Channel = Annotated[
+    str | None,
+    typer.Option("--channel", metavar="NAME", help="Kind of data: bars, quotes, trades, book, orders.",
+                 autocompletion=completion.channels, show_default="the provider's first"),
+]  # fmt: skip
 Demo = Annotated[bool, typer.Option("--demo", help="No key, no network: a simulator on this machine, labelled DEMO.")]
 Url = Annotated[
     str | None, typer.Option("--url", metavar="URL", help="Another endpoint: a simulator, a relay.", show_default=False)

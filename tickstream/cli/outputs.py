@@ -14,13 +14,16 @@ from typing import IO, cast
 import msgspec
 
 from tickstream.cli.bounds import Bounds
+from tickstream.cli.chores import Chore
 from tickstream.cli.environment import Environment
 from tickstream.cli.flow import Parts
+from tickstream.cli.gauges import MetricsFile
 from tickstream.cli.run import Run
 from tickstream.cli.source import Stream
 from tickstream.cli.talk import Talk
 from tickstream.errors import ExitCode, OutputError, UsageError
 from tickstream.events import Quarantined
+from tickstream.pipeline.base import Stage
 from tickstream.pipeline.limits import LimitStage
 from tickstream.sinks import load
 from tickstream.sinks.base import Display, Sink, SinkRequest, TimeFormat
@@ -40,6 +43,9 @@ class OutputOptions:
     tz: tzinfo | None = None
     events: bool = False
     csv_raw: bool = False
+    quarantine: Path | None = None
+    """For messages that cannot be used."""
+    metrics_file: Path | None = None
 
 
 def show(
@@ -51,7 +57,6 @@ def show(
     *,
     count: int | None = None,
     once: bool = False,
-    quarantine: Path | None = None,
 ) -> ExitCode:
     """Run the stream into an output on stdout until it ends. Raises the TickstreamError that ended it."""
     spec = load(_format(env, options.format))
@@ -68,20 +73,29 @@ def show(
     for line in stream.preface:
         talk.line(line)
     talk.muted = _shares_terminal(env, sink)
-    chores = [(spec.refresh_s, sink.refresh)] if spec.refresh_s is not None else []
+    chores: list[Chore] = [(spec.refresh_s, sink.refresh)] if spec.refresh_s is not None else []
+    stages: list[Stage] = [*stream.stages, limit]
     with contextlib.ExitStack() as opened:
         opened.callback(output.close)
+        metrics = None
+        if options.metrics_file is not None:
+            metrics = MetricsFile(options.metrics_file, env, talk, stream.status)
+            stages.insert(0, metrics.stage)
+            chores.append(metrics.chore)
         parts = Parts(
-            stages=(*stream.stages, limit),
+            stages=stages,
             limit=limit,
             sink=sink,
             outlet=output,
             talk=talk,
             events_in_data=options.events,
-            on_quarantined=opened.enter_context(quarantine_file(quarantine, env)) if quarantine else None,
+            events_said=not options.events,
+            on_quarantined=opened.enter_context(quarantine_file(options.quarantine, env))
+            if options.quarantine
+            else None,
         )
         runs.append(Run(env.clock, stream.source, parts, bounds, stream.status, *chores))
-        return runs[0].execute()
+        return runs[0].execute() if metrics is None else metrics.over(runs[0])
 
 
 def _request(env: Environment, output: Output, stream: Stream, options: OutputOptions) -> SinkRequest:

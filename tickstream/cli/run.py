@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tickstream.cli.bounds import TICK_S, Bounds, signal_code
 from tickstream.cli.chores import Chore, Chores
 from tickstream.cli.ending import Ending
@@ -21,7 +23,14 @@ class Run:
     """Made for one use: `execute()` returns the exit code, or raises the error that ended the run."""
 
     def __init__(
-        self, clock: Clock, source: Source, parts: Parts, bounds: Bounds, status: RunStatus, *chores: Chore
+        self,
+        clock: Clock,
+        source: Source,
+        parts: Parts,
+        bounds: Bounds,
+        status: RunStatus,
+        *chores: Chore,
+        on_hangup: Callable[[], bool] | None = None,
     ) -> None:
         self._clock = clock
         self._source = source
@@ -29,11 +38,11 @@ class Run:
         self._check_output = parts.outlet.check
         self._bounds = bounds
         self._started = clock.monotonic()
-        self._ledger = Ledger(clock, source, status)
-        self._chores = Chores((REFRESH_S, self._ledger.refresh), *chores)
-        self._flow = Flow(clock, parts, self._ledger)
-        self._ending = Ending(clock, source, parts, self._flow, self._ledger, bounds)
-        self._signals = Signals(source.wake, parts.sink.emergency)
+        self.ledger = Ledger(clock, source, status, parts.lost)
+        self._chores = Chores((REFRESH_S, self.ledger.refresh), *chores)
+        self._flow = Flow(clock, parts, self.ledger)
+        self._ending = Ending(clock, source, parts, self._flow, self.ledger, bounds)
+        self._signals = Signals(source.wake, parts.sink.emergency, on_hangup)
 
     def execute(self) -> ExitCode:
         """Stream until a bound, a signal, the end of the reader or an error. What was received is written by then."""
@@ -45,7 +54,11 @@ class Run:
                 self._sink.close()
         if error is not None:
             raise error
-        return self._ledger.verdict(code, strict=self._bounds.strict)
+        return self.ledger.verdict(code, strict=self._bounds.strict)
+
+    def do_chores(self) -> None:
+        """Those that are due; for outputs that keep a write waiting, and whose chores do not write."""
+        self._chores.do(self._clock.monotonic())
 
     def give_up_writing(self) -> bool:
         """Asked while the reader of our output keeps us waiting: True when the run is over and so is our patience."""
@@ -100,7 +113,11 @@ class Run:
 
     def _check_idle(self, now: float) -> None:
         idle = self._bounds.idle_timeout_s
-        if idle is not None and now - self._flow.last_data >= idle and not self._source.paused:
+        if idle is None or now - self._flow.last_data < idle:
+            return
+        if self._source.paused:
+            self._flow.last_data = now  # silence counts from when it is unexpected
+        else:
             self._ending.drain()
             raise NoData(
                 f"No data for {idle:g} s (--idle-timeout).",

@@ -12,18 +12,23 @@ from collections.abc import Callable
 from types import FrameType
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+_SIGHUP = getattr(signal, "SIGHUP", None)
 
 
 class Signals:
     """A context in which `received` is the number of the first signal, or None.
 
     `on_first` is called in the handler: it may only set flags and wake. On the second signal `on_second` is called
-    (restore the terminal), and the process is gone.
+    (restore the terminal), and the process is gone. `on_hangup`, called likewise, takes SIGHUP for something else
+    than the end when it returns True.
     """
 
-    def __init__(self, on_first: Callable[[], None], on_second: Callable[[], None]) -> None:
+    def __init__(
+        self, on_first: Callable[[], None], on_second: Callable[[], None], on_hangup: Callable[[], bool] | None = None
+    ) -> None:
         self._on_first = on_first
         self._on_second = on_second
+        self._on_hangup = on_hangup
         self._before: dict[int, object] = {}
         self.received: int | None = None
 
@@ -39,6 +44,8 @@ class Signals:
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal returned
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
+        if number == _SIGHUP and self._on_hangup is not None and self._on_hangup():
+            return
         if self.received is not None:  # pragma: no cover - it is, but the process ends before coverage can note it
             self._on_second()
             os._exit(128 + number)

@@ -16,18 +16,25 @@ QUIET, NORMAL, VERBOSE, DEBUG = -1, 0, 1, 2
 
 
 class Talk:
-    """`level` is QUIET (-q), NORMAL, VERBOSE (-v) or DEBUG (-vv). `muted` while a table owns the terminal."""
+    """`level` is QUIET (-q), NORMAL, VERBOSE (-v) or DEBUG (-vv). `muted` while a table owns the terminal.
 
-    def __init__(self, env: Environment, level: int = NORMAL, log_format: str = "text") -> None:
+    `calm`: what is just as it should be is said from VERBOSE on only: a run that nobody watches mails its stderr.
+    """
+
+    def __init__(self, env: Environment, level: int = NORMAL, log_format: str = "text", *, calm: bool = False) -> None:
         self._env = env
         self._level = level
         self._json = log_format == "json"
+        self._calm = calm and level < VERBOSE
         self._encoder = msgspec.json.Encoder(enc_hook=_encode)
+        self._up: set[int] = set()
+        """Sessions that were up before."""
+        self._drawn = False
         self.muted = False
 
     def line(self, message: str, level: int = NORMAL, severity: str = "info") -> None:
         """Say something that is no event."""
-        if level > self._level:
+        if level > self._level or (self._calm and severity == "info"):
             return
         if self._json:
             self._record(severity, message)
@@ -49,7 +56,7 @@ class Talk:
 
     def event(self, event: Event) -> None:
         """Say what happened to the stream."""
-        if isinstance(event, MarketEvent) or self._level < NORMAL:
+        if isinstance(event, MarketEvent) or self._level < NORMAL or (self._as_it_should_be(event) and self._calm):
             return
         if self._json:
             self._say(self._encoder.encode(event).decode())
@@ -57,6 +64,11 @@ class Talk:
         text = describe(event)
         if text and not (isinstance(event, SessionEvent) and event.state == "closed" and event.reason is None):
             self._say(f"tickstream: {text}")
+
+    def progress(self, text: str) -> None:
+        """Draw a line on the terminal that the next thing said replaces. Nothing, where there is none to draw on."""
+        if self._env.stderr_isatty and self._level >= NORMAL and not self._json:
+            self._drawn = self._env.draw(text)
 
     def log_to_stderr(self) -> None:
         """Send the library's own log here, from -v (info) and -vv (debug) on."""
@@ -68,12 +80,25 @@ class Talk:
         logger.setLevel(logging.DEBUG if self._level >= DEBUG else logging.INFO)
         logger.propagate = False
 
+    def _as_it_should_be(self, event: Event) -> bool:
+        """Nothing that anybody has to look at. A session that comes up again was down before."""
+        if isinstance(event, SessionEvent) and event.state == "up":
+            first = event.session not in self._up
+            self._up.add(event.session)
+            return first
+        if isinstance(event, SessionEvent):
+            return event.state == "connecting" or (event.state == "closed" and event.reason is None)
+        return isinstance(event, Account)
+
     def _record(self, severity: str, message: str, **more: object) -> None:
         record = {"type": "log", "ts": self._env.clock.now_ns(), "level": severity, "message": message, **more}
         self._say(self._encoder.encode(record).decode())
 
     def _say(self, text: str) -> None:
         """One line, whatever a provider put into its messages."""
+        if self._drawn:
+            self._drawn = False
+            self._env.draw("")
         if not self.muted:
             self._env.say(text.replace("\n", "\\n"))
 

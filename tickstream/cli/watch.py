@@ -20,6 +20,7 @@ def watch(  # noqa: PLR0913, PLR0917 - one parameter for each option, or group o
     count: opt.Count = None,
     once: opt.Once = False,
     idle_timeout: opt.IdleTimeout = None,
+    metrics_file: opt.MetricsFile = None,
     quarantine: opt.QuarantineFile = None,
 ) -> int:
     """Stream live data: a table on a terminal, JSON lines in a pipe.
@@ -47,10 +48,10 @@ def watch(  # noqa: PLR0913, PLR0917 - one parameter for each option, or group o
     def run() -> ExitCode:
         settings = env.config()
         bounds = ends.bounds(env, shown.tz or settings.text("tz"), idle_timeout)
-        options = shown.options(settings)
+        options = replace(shown.options(settings), quarantine=quarantine, metrics_file=metrics_file)
         feed_options = connection.feed_options(wanted, settings, bounds.longest_s(env.clock.now_ns()))
         feed_options = replace(feed_options, raw=options.format == "raw")
         with live_feed(env, feed_options, settings) as feed:
-            return show(env, feed.stream(), options, bounds, talk, count=count, once=once, quarantine=quarantine)
+            return show(env, feed.stream(), options, bounds, talk, count=count, once=once)
 
     return int(talk.over(run))

@@ -11,7 +11,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
-from tickstream.events import Bar, Batch, Event, MarketEvent, Trade
+from tickstream.events import Bar, Batch, Event, MarketEvent, Notice, Trade
 from tickstream.timestamps import Timestamp
 
 KEPT = 4096
@@ -43,7 +43,8 @@ class _Names:
 class DedupStage:
     """Counts in `duplicates` what it leaves out. `seed` tells it what an earlier run has."""
 
-    def __init__(self, *, bars_once: bool, kept: int = KEPT) -> None:
+    def __init__(self, provider: str, *, bars_once: bool, kept: int = KEPT) -> None:
+        self._provider = provider
         self._bars_once = bars_once
         self._kept = kept
         self._bars: dict[str, list[int]] = {}
@@ -75,9 +76,12 @@ class DedupStage:
             self._leave_out(batch, again)
         return batch
 
-    def finish(self, now: Timestamp) -> list[Event]:  # noqa: ARG002 - a stage is told the time
-        """Nothing more to say."""
-        return []
+    def finish(self, now: Timestamp) -> list[Event]:
+        """How many were left out, if any."""
+        if not self.duplicates:
+            return []
+        came = "1 event" if self.duplicates == 1 else f"{self.duplicates:,} events"
+        return [Notice(self._provider, now, "duplicates", f"{came} had come before; left out")]
 
     def _bars_again(self, events: Sequence[Event]) -> set[int]:
         """Which of these bars came before, by position. Takes 0.12 us for each that is newer than all before it."""
