@@ -57,7 +57,7 @@ def played(*files: File, by: By = "ts_recv", gaps: Sequence[Gap] = (), **bounds:
 
 def stretches(*files: File, by: By = "ts_recv", gaps: Sequence[Gap] = (), **bounds: Timestamp) -> list[Stretch]:
     File.now_open = File.most_open = 0
-    return list(merged(files, Wanted(by, **bounds), gaps))
+    return list(merged([files], Wanted(by, **bounds), gaps))
 
 
 def gap(second: float, *symbols: str) -> Gap:
@@ -114,6 +114,13 @@ def test_files_that_overlap_are_open_together_and_the_order_they_are_named_in_do
         ("A", 0), ("B", 10), ("A", 20), ("C", 30), ("B", 30), ("C", 50),
     ]  # fmt: skip
     assert File.most_open == 2
+
+
+def test_groups_of_files_are_played_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(playback, "LOOK_AHEAD", 2)
+    groups = [[File([event(name, at)]) for at in range(start, 20, 2)] for name, start in (("A", 0), ("B", 1))]
+    out = [one for stretch in merged(groups, Wanted()) for one in stretch.events]
+    assert [one.symbol for one in out if isinstance(one, MarketEvent)] == ["A", "B"] * 10
 
 
 def test_only_so_many_files_are_looked_into_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,7 +214,7 @@ def test_files_on_the_disk_are_played(tmp_path: Path) -> None:
     for name, first in (("EURUSD", 0), ("XAUUSD", 1)):
         rows = [event(name, second) for second in range(first, 10, 2)]
         (tmp_path / f"{name}.jsonl").write_bytes(JsonEncoder(None, "iso", True).encode(list(rows)))
-    out = [one for stretch in merged(sources([tmp_path]), Wanted()) for one in stretch.events]
+    out = [one for stretch in merged([sources([tmp_path])], Wanted()) for one in stretch.events]
     assert [one.symbol for one in out if isinstance(one, MarketEvent)] == ["EURUSD", "XAUUSD"] * 5
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, count, islice
 from operator import attrgetter
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
@@ -22,8 +22,8 @@ from tickstream.timestamps import NS_PER_SECOND, Timestamp
 By = Literal["ts_recv", "ts_event"]
 """The clock by which events are put in order and played: ours, or the provider's."""
 
-LOOK_AHEAD = 256
-"""Files whose beginnings are known at once. They come in the order of their first events, nearly."""
+LOOK_AHEAD = 64
+"""Files of a group whose beginnings are known at once."""
 LATE_NS = 3600 * NS_PER_SECOND
 """A whole chunk that lies so far behind the end asked for ends its file."""
 FOREVER = 1 << 63
@@ -62,13 +62,13 @@ class Stretch(NamedTuple):
     bad: Sequence[BadLine] = ()
 
 
-def merged(files: Iterable[Readable], wanted: Wanted, gaps: Iterable[Gap] = ()) -> Iterator[Stretch]:
+def merged(groups: Iterable[Iterable[Readable]], wanted: Wanted, gaps: Iterable[Gap] = ()) -> Iterator[Stretch]:
     """All events of these files in the order of their moments, and these gaps, which are in none of them.
 
-    The files come in the order in which they begin, or nearly so: one that begins before `LOOK_AHEAD` others that are
-    named before it is played late. Raises as `Source.chunks` does.
+    The files of a group come in the order in which they begin, or nearly so: one that begins before `LOOK_AHEAD` others
+    that stand before it in its group is played late. Raises as `Source.chunks` does.
     """
-    waiting = _Waiting(files, wanted.by)
+    waiting = _Waiting(groups, wanted.by)
     told = _Lane(iter([Chunk("", sorted(gaps, key=_end), 0, 0)]), Wanted())
     list(told.fill())
     playing = [(told.next, 0, told)] if told.moments else []
@@ -101,14 +101,16 @@ def _limit(playing: list[tuple[int, int, _Lane]], waiting: int | None) -> tuple[
 
 
 class _Waiting:
-    """Files that have not been opened, those that begin first in front; so many are looked into, and no more."""
+    """Files that have not been opened, those that begin first in front; so many of a group are looked into, no more."""
 
-    def __init__(self, files: Iterable[Readable], by: By) -> None:
-        self._files = enumerate(files, 1)
+    def __init__(self, groups: Iterable[Iterable[Readable]], by: By) -> None:
         self._by = by
-        self._known: list[tuple[int, int, Readable]] = []
-        for _ in range(LOOK_AHEAD):
-            self._look()
+        self._numbers = count(1)
+        self._known: list[tuple[int, int, Readable, Iterator[Readable]]] = []
+        for group in groups:
+            files = iter(group)
+            for file in islice(files, LOOK_AHEAD):
+                self._look(file, files)
 
     @property
     def next(self) -> int | None:
@@ -117,15 +119,14 @@ class _Waiting:
 
     def take(self) -> tuple[int, Readable]:
         """The first of them, and its number."""
-        _, number, file = heapq.heappop(self._known)
-        self._look()
+        _, number, file, others = heapq.heappop(self._known)
+        for another in islice(others, 1):
+            self._look(another, others)
         return number, file
 
-    def _look(self) -> None:
-        number, file = next(self._files, (0, None))
-        if file is not None:
-            first = [] if file.path is None else moments_of(file.first_events()[:1], self._by)
-            heapq.heappush(self._known, (first[0] if first else 0, number, file))
+    def _look(self, file: Readable, others: Iterator[Readable]) -> None:
+        first = [] if file.path is None else moments_of(file.first_events()[:1], self._by)
+        heapq.heappush(self._known, (first[0] if first else 0, next(self._numbers), file, others))
 
 
 class _Lane:

@@ -29,7 +29,7 @@ HASHED_BESIDE = 2**20
 """Bytes. Smaller files are not worth a thread."""
 
 Progress = Callable[[int, int], None]
-"""Called for each chunk with the bytes read so far, of so many in all."""
+"""Called for each chunk with the bytes of the files read so far, and how many there are."""
 
 
 class _Base:
@@ -111,18 +111,13 @@ class Verification:
 
     def _base_of(self, folder: Path) -> _Base | None:
         """The capture that this folder is, or is in."""
-        if folder in self._folders:
-            return self._folders[folder]
-        here = folder.resolve()
-        for place in (here, *here.parents):
-            if (place / manifest.NAME).is_file():
-                base = self._bases.get(place)
-                if base is None:
-                    base = self._bases[place] = _Base(place)
-                self._folders[folder] = base
-                return base
-        self._folders[folder] = None
-        return None
+        if folder not in self._folders:
+            place = base_of(folder)
+            base = None if place is None else self._bases.get(place)
+            if place is not None and base is None:
+                base = self._bases[place] = _Base(place)
+            self._folders[folder] = base
+        return self._folders[folder]
 
     def _file(self, source: Source) -> FileReport:
         tally = self._verifier.begin_file(source.name)
@@ -135,11 +130,11 @@ class Verification:
             for chunk in source.chunks():
                 self._verifier.take(chunk.events)
                 account.add(chunk)
-                self._tell(account.bytes, self._sizes[source.name])
+                self._tell(source)
             unreadable = account.senseless
         except (InputError, UsageError) as error:
             unreadable = str(error)
-        size = self._sizes[source.name] or account.bytes
+        size = self._sizes[source.name] or source.consumed
         self._read += size
         problems: list[str] = []
         state = "unlisted"
@@ -163,9 +158,9 @@ class Verification:
             unreadable=unreadable,
         )
 
-    def _tell(self, decoded: int, size: int) -> None:
+    def _tell(self, source: Source) -> None:
         if self._progress is not None:
-            self._progress(self._read + min(decoded, size), self._all)
+            self._progress(self._read + source.consumed, self._all)
 
     def _missing_files(self) -> list[FileReport]:
         """What a manifest lists within the paths given, and is not there."""
@@ -199,13 +194,12 @@ class _Account:
     """What reading one file has brought so far."""
 
     def __init__(self) -> None:
-        self.lines = self.bytes = self.usable = self.bad = 0
+        self.lines = self.usable = self.bad = 0
         self.torn: str | None = None
         self.bad_lines: list[str] = []
 
     def add(self, chunk: Chunk) -> None:
         self.lines += chunk.lines
-        self.bytes += chunk.bytes
         self.usable += len(chunk.events)
         self.bad += len(chunk.bad)
         room = MAX_BAD_LINES - len(self.bad_lines)
@@ -242,6 +236,12 @@ class _Hashing:
     def _run(self) -> None:
         with contextlib.suppress(OSError), self._path.open("rb") as file:
             self._digest = hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def base_of(folder: Path) -> Path | None:
+    """The folder with the manifest of the capture that this folder is, or is in; None where there is none."""
+    here = folder.resolve()
+    return next((place for place in (here, *here.parents) if (place / manifest.NAME).is_file()), None)
 
 
 def _inside(path: Path, folder: Path) -> str:
