@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 COMMANDS: dict[str, str] = {
     "watch": "Stream live data to the terminal, or as JSON lines or CSV into a pipe.",
     "capture": "Record live data to files that survive crashes, full disks and months.",
+    "replay": "Play a capture back through the same outputs as live data, at any speed.",
     "verify": "What a capture holds, and what it misses.",
     "convert": "Convert captures between JSON lines, CSV and Parquet.",
     "schedule": "Print what makes cron, systemd, launchd or Windows run a capture.",
