@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -23,8 +24,8 @@ from tickstream.capture.recovery import Recovered
 from tickstream.capture.rotation import Rotation
 from tickstream.capture.store import Store, StoreOptions
 from tickstream.capture.template import FileKey, PathTemplate
-from tickstream.clock import Clock, SystemClock
-from tickstream.events import Bar
+from tickstream.clock import SystemClock
+from tickstream.events import Bar, Summary
 from tickstream.numbers import number
 from tickstream.sinks.encoders import JsonEncoder
 from tickstream.sinks.fields import default_columns
@@ -48,6 +49,11 @@ def bar(symbol: str, minute: int) -> Bar:
     ts = Timestamp(START_NS + minute * MINUTE_NS)
     low, high = number("1.08430"), number(f"1.{10000 + minute}")
     return Bar("tickatlas", symbol, ts, Timestamp(ts + MINUTE_NS), "1m", low, high, low, high)
+
+
+def summary() -> Summary:
+    """The account of a run."""
+    return Summary("tickatlas", Timestamp(START_NS), 1.5, 0, 3, 3, 0, 0, 0, 0, 0, 0, 0, 2, (), 5, None, None)
 
 
 def run_start(base: Path, form: str = "jsonl", compression: str = "none", template: str = "") -> RunStart:
@@ -218,11 +224,8 @@ def spawn(*args: str, failpoint: str = "", **how: Any) -> subprocess.Popen[bytes
     return subprocess.Popen([sys.executable, "-m", "tests.capture.storing", *args], env=env, **how)
 
 
-def wait_until(true: Callable[[], Any], what: str, clock: Clock | None = None) -> None:
+def wait_until(true: Callable[[], Any], what: str) -> None:
     """Wait for something to be so, with a deadline."""
-    clock = clock or SystemClock()
-    import time
-
     deadline = time.monotonic() + DEADLINE_S
     while not true():
         assert time.monotonic() < deadline, f"not so in time: {what}"
@@ -236,7 +239,7 @@ def main(base: str, form: str, compression: str, first: str, last: str) -> None:
     print("ready", flush=True)
     store_new(store, recovered, range(int(first), int(last)), form, compression)
     print("written", flush=True)
-    store.finish(None)
+    store.finish(summary())
 
 
 if __name__ == "__main__":

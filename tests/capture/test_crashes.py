@@ -15,9 +15,8 @@ from tickstream.capture.failpoints import FAILPOINTS
 
 CONVERTING = {"before_replace", "after_replace_before_rename"}
 REPAIRING = {"during_repair_after_save", "during_repair_after_cut"}
-ELSEWHERE = {"after_delete_before_manifest", "before_end"}
-"""Those of runs that delete, or have a summary: tests/capture/test_retention.py, test_store.py."""
-ORDINARY = sorted(set(FAILPOINTS) - CONVERTING - REPAIRING - ELSEWHERE)
+DELETING = {"after_delete_before_manifest"}
+ORDINARY = sorted(set(FAILPOINTS) - CONVERTING - REPAIRING - DELETING)
 MINUTES = range(60)
 
 
@@ -27,11 +26,10 @@ def run_killed_at(failpoint: str, base: Path, form: str = "jsonl", compression: 
     assert process.returncode == -signal.SIGKILL, f"{failpoint} was never passed"
 
 
-@pytest.mark.parametrize("compression", ["none", "gzip"])
 @pytest.mark.parametrize("failpoint", ORDINARY)
-def test_the_next_run_recovers_from_a_kill_at(failpoint: str, compression: str, tmp_path: Path) -> None:
-    run_killed_at(failpoint, tmp_path, "jsonl", compression)
-    storing.resume_in(tmp_path, MINUTES, "jsonl", compression)
+def test_the_next_run_recovers_from_a_kill_at(failpoint: str, tmp_path: Path) -> None:
+    run_killed_at(failpoint, tmp_path)
+    storing.resume_in(tmp_path, MINUTES)
     storing.assert_holds(tmp_path, MINUTES)
 
 
@@ -44,11 +42,11 @@ def test_the_next_run_recovers_from_a_kill_when_other_files_are_finished_already
     storing.assert_holds(tmp_path, MINUTES)
 
 
-@pytest.mark.parametrize("form", ["csv", "parquet"])
-@pytest.mark.parametrize("failpoint", ["after_fsync", "after_fsync_before_rename", "after_rename_before_manifest"])
-def test_the_next_run_recovers_files_of_other_formats(failpoint: str, form: str, tmp_path: Path) -> None:
-    run_killed_at(failpoint, tmp_path, form)
-    storing.resume_in(tmp_path, MINUTES, form)
+@pytest.mark.parametrize(("form", "compression"), [("csv", "none"), ("csv", "gzip"), ("parquet", "none")])
+@pytest.mark.parametrize("failpoint", ["after_write_before_fsync@3", "after_rename_before_manifest"])
+def test_the_next_run_recovers_files_of_every_kind(failpoint: str, form: str, compression: str, tmp_path: Path) -> None:
+    run_killed_at(failpoint, tmp_path, form, compression)
+    storing.resume_in(tmp_path, MINUTES, form, compression)
     storing.assert_holds(tmp_path, MINUTES)
 
 
