@@ -13,6 +13,7 @@ import pytest
 
 from tests.end_to_end.watching import FAST, Thread, assert_exit, serve
 from tests.faults.raw import RawServer, closed_port
+from tickstream.capture.lock import TargetLock
 from tickstream.clock import SystemClock
 from tickstream.errors import ExitCode
 from tickstream.timestamps import Timestamp
@@ -190,10 +191,15 @@ def test_signals_end_it_with_128_and_their_number() -> None:
             assert_exit(process.wait(), ExitCode(128 + number))
 
 
-UNREACHABLE = {ExitCode.LOCKED: "only captures to files take a lock, and `watch` writes to standard output only"}
+@special(ExitCode.LOCKED)
+def test_a_folder_that_another_run_captures_to_is_17(tmp_path: Path) -> None:
+    with TargetLock(tmp_path, SystemClock(), ["somebody", "else"]), serve() as server:
+        result = Thread("capture", "EURUSD", "--url", server.url, "--to", str(tmp_path)).wait()
+        assert_exit(result, ExitCode.LOCKED)
+        assert server.simulator.connections == 0
+    assert f"another run writes to {tmp_path}: pid {os.getpid()}, since 20" in result.err
 
 
 def test_every_exit_code_has_its_test() -> None:
     tested = {case.code for case in CASES.values()} | SPECIAL.keys()
-    assert tested | UNREACHABLE.keys() == set(ExitCode)
-    assert not tested & UNREACHABLE.keys()
+    assert tested == set(ExitCode)
