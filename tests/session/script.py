@@ -28,7 +28,7 @@ from tickstream.session.connection import Connection
 from tickstream.session.context import SessionContext
 from tickstream.session.frames import PING, PONG, Close, Control, FrameBatch
 from tickstream.session.outbox import RESERVE_BYTES, Outbox
-from tickstream.session.queue import DEFAULT_BYTES, BatchQueue, OnFull
+from tickstream.session.queue import BatchQueue, OnFull
 from tickstream.status import SessionStatus
 from tickstream.subscriptions import Subscription
 
@@ -256,7 +256,7 @@ class Line:
         market_open: Callable[[str, int, int], bool] = lambda _symbol, _start, _end: True,
         spec: ProviderSpec = SPEC,
         on_full: OnFull = OnFull.BLOCK,
-        max_bytes: int = DEFAULT_BYTES,
+        max_bytes: int | None = 2**21,
         reserve: int = RESERVE_BYTES,
     ) -> None:
         self.clock = FakeClock()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.pipeline.events import at, bar, gaps_in, notice, quote, session
 from tickstream.events import Bar, Batch, Event, Gap, MarketEvent, Quarantined
-from tickstream.session.queue import BatchQueue, OnFull
+from tickstream.session.queue import HOT_BYTES, TURN_S, BatchQueue, OnFull
 
 POLICIES = (OnFull.DROP_OLDEST, OnFull.CONFLATE)
 
@@ -261,3 +265,40 @@ def test_what_is_seen_and_what_is_dropped_is_what_was_offered(
             assert any(g.start <= (lost.ts_event or 0) <= g.end and lost.symbol in g.symbols for g in gaps)
     assert queue.dropped == sum(gap.missed or 0 for gap in gaps_in(events_of(out)))
     assert sum(not isinstance(event, MarketEvent | Gap) for event in events_of(out)) == talk + 2
+
+
+class TestAge:
+    def test_what_waits_for_minutes_gives_way_to_the_newest_when_the_oldest_is_to_go(self) -> None:
+        queue = BatchQueue(OnFull.DROP_OLDEST, max_bytes=10**6)
+        for minute in (0, 1, 5, 6):
+            queue.offer(data(minute, "A"))
+        out = drain(queue)
+        assert shown(out) == ["Gap", "A1", "A5", "A6"]
+        (gap,) = gaps_in(events_of(out))
+        assert (gap.reason, gap.missed) == ("dropped", 1)
+
+    @pytest.mark.parametrize("policy", [OnFull.BLOCK, OnFull.CONFLATE])
+    def test_otherwise_nothing_goes_for_its_age(self, policy: OnFull) -> None:
+        queue = BatchQueue(policy, max_bytes=10**6)
+        queue.offer(data(0, "A"))
+        queue.offer(data(600, "A"))
+        assert shown(drain(queue)) == ["A0", "A600"]
+
+
+class TestTurns:
+    def test_a_session_lets_a_prompt_reader_have_its_turn(self) -> None:
+        queue = BatchQueue(max_bytes=10**9)
+        got: list[Batch | None] = []
+        reader = threading.Thread(target=lambda: got.append(queue.get(10)))
+        queue.offer(data(0, "A", size=HOT_BYTES))
+        reader.start()
+        queue.offer(data(1, "A", size=HOT_BYTES))  # comes back when the first is taken, or after 2 ms
+        reader.join(10)
+        assert shown([batch for batch in got if batch]) == ["A0"]
+
+    def test_it_waits_once_for_one_that_does_not_come(self) -> None:
+        queue = BatchQueue(max_bytes=10**9)
+        begun = time.monotonic()
+        for minute in range(5000):
+            queue.offer(data(minute, "A", size=HOT_BYTES))
+        assert time.monotonic() - begun < 5000 * TURN_S / 2

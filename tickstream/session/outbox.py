@@ -11,7 +11,7 @@ from collections import deque
 from tickstream.events import Batch
 from tickstream.session.queue import BatchQueue
 
-RESERVE_BYTES = 2**20
+RESERVE_BYTES = 256 * 1024
 
 
 class Outbox:

@@ -2,22 +2,22 @@
 
 Bounded in bytes received. What happens when it is full is the user's choice (`--on-full`): `block` says so to the
 session, which goes on answering pings; `drop-oldest` and `conflate` make room, count what went, and mark the place
-with a gap. Stream events (session, notice, gap) are never dropped and never blocked.
+with a gap. `drop-oldest` bounds
+the age of what waits as well: whoever asks for the newest does not want to read minutes behind it. Stream events (session, notice, gap) are never dropped and never blocked.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Set
+from collections.abc import Callable, Set
 from enum import StrEnum
 
 import msgspec
 
 from tickstream.events import Batch, Event, Gap, GapReason, MarketEvent
-from tickstream.timestamps import Timestamp
+from tickstream.timestamps import NS_PER_SECOND, Timestamp
 
-DEFAULT_BYTES = 2 * 2**20
 HOT_BYTES = 128 * 1024
 """More than this is not in the processor's cache any more when its turn comes."""
 TURN_S = 0.002
@@ -34,6 +34,14 @@ class OnFull(StrEnum):
     CONFLATE = "conflate"
 
 
+MAX_BYTES = {OnFull.BLOCK: 256 * 1024, OnFull.DROP_OLDEST: 2 * 2**20, OnFull.CONFLATE: 2 * 2**20}
+"""As events, data takes about seven times as much memory. What blocks may be short: the provider is made to wait, and
+nothing is lost; what drops is to bridge a reader's hiccups."""
+MAX_AGE_NS = 300 * NS_PER_SECOND
+"""With `drop-oldest`, between the oldest that waits and what comes in. `block` must not lose data for its age, and what
+`conflate` keeps is the latest there is, however old."""
+
+
 class _Loss(msgspec.Struct):
     """Events of one session and symbol that went, until a gap says so."""
 
@@ -48,12 +56,12 @@ class _Loss(msgspec.Struct):
 class BatchQueue:
     """Many sessions put, one thread gets."""
 
-    def __init__(self, on_full: OnFull = OnFull.BLOCK, max_bytes: int = DEFAULT_BYTES) -> None:
+    def __init__(self, on_full: OnFull = OnFull.BLOCK, max_bytes: int | None = None) -> None:
         self._batches: deque[tuple[int, Batch]] = deque()
         """Numbered in the order in which they were offered."""
         self._offered = 0
         self._bytes = 0
-        self._max_bytes = max_bytes
+        self._max_bytes = MAX_BYTES[on_full] if max_bytes is None else max_bytes
         self._on_full = on_full
         self._changed = threading.Condition()  # re-entrant: a signal handler may call `wake`
         self._space = threading.Condition(self._changed._lock)  # type: ignore[attr-defined]  # noqa: SLF001 - one lock, two conditions
@@ -76,6 +84,9 @@ class BatchQueue:
             # A batch that is larger than the queue is taken when nothing else waits, one of stream events always.
             if too_many > 0 and self._bytes and batch.size and not self._make_room(too_many):
                 return False
+            if self._on_full is OnFull.DROP_OLDEST:
+                oldest = batch.ts_recv - MAX_AGE_NS
+                self._drop_while(lambda waiting: waiting.ts_recv < oldest)
             self._offered += 1
             self._batches.append((self._offered, batch))
             self._bytes += batch.size
@@ -158,16 +169,17 @@ class BatchQueue:
     def _make_room(self, needed: int) -> bool:
         """For so many bytes, if the policy says so."""
         if self._on_full is OnFull.DROP_OLDEST:
-            self._drop_oldest(needed)
+            fits = self._bytes - needed
+            self._drop_while(lambda _: self._bytes > fits)
         elif self._on_full is OnFull.CONFLATE:
             self._conflate()
         return self._on_full is not OnFull.BLOCK
 
-    def _drop_oldest(self, needed: int) -> None:
+    def _drop_while(self, more: Callable[[Batch], bool]) -> None:
+        """Take market events out of batches from the oldest on; stream events stay where they are."""
         spared: list[tuple[int, Batch]] = []
-        while needed > 0 and self._batches:
+        while self._batches and more(self._batches[0][1]):
             number, batch = self._batches.popleft()
-            needed -= batch.size
             self._strip(number, batch, frozenset())
             if batch.events:
                 spared.append((number, batch))
