@@ -78,7 +78,8 @@ def run_start(base: Path, form: str = "jsonl", compression: str = "none", templa
 def options(
     base: Path, form: str = "jsonl", compression: str = "none", template: str = "", **more: Any
 ) -> StoreOptions:
-    """What a run asks of its store."""
+    """What a run asks of its store; synced often, so that tests need not wait."""
+    more.setdefault("fsync_interval_s", 0.02)
     header = _csv.header() if form == "csv" else b""
     return StoreOptions(base=base, run=run_start(base, form, compression, template), header=header, **more)
 
