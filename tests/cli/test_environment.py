@@ -172,3 +172,29 @@ class TestOfProcess:
             script = f'set -o pipefail; "{sys.executable}" -m tickstream {argv} {redirection}'
             done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
             assert (done.returncode, len(done.stderr.splitlines())) == (code, 1 if code else 0), redirection
+
+
+class TestDraw:
+    def terminal(self, **variables: str) -> Environment:
+        return made(stderr_isatty=True, env={"TERM": "xterm", **variables})
+
+    def test_a_line_is_cut_to_the_terminal_and_erased_to_its_end(self):
+        here = self.terminal()
+        assert here.draw("x" * 100)
+        assert here.stderr.getvalue() == "\r" + "x" * 79 + "\x1b[K"
+
+    def test_neither_keys_nor_control_characters_are_drawn(self):
+        here = self.terminal(TICKATLAS_API_KEY="canary-123")
+        assert here.draw("\x1b[31m canary-123\n")
+        assert "canary" not in here.stderr.getvalue()
+        assert here.stderr.getvalue().count("\x1b") == 1
+
+    def test_where_the_cursor_cannot_be_moved_nothing_is(self):
+        for here in (made(), self.terminal(TERM="dumb")):
+            assert not here.draw("x")
+            assert here.stderr.getvalue() == ""
+
+    def test_a_terminal_that_is_gone_is_ignored(self):
+        broken = io.TextIOWrapper(Broken(OSError(5, "Input/output error")), write_through=True)
+        assert not made(stderr=broken, stderr_isatty=True, env={"TERM": "xterm"}).draw("x")
+        broken.detach()

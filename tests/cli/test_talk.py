@@ -135,3 +135,32 @@ def test_while_a_table_owns_the_terminal_nothing_is_said() -> None:
     talk.line("x")
     talk.event(Notice("tickatlas", TS, "x", "y"))
     assert err.getvalue() == ""
+
+
+def calmly(*events: Event, level: int = NORMAL) -> list[str]:
+    err = io.StringIO()
+    talk = Talk(Environment(io.BytesIO(), io.BytesIO(), err, {}, FakeClock()), level, calm=True)
+    talk.line("just so")
+    talk.line("look", severity="warning")
+    for event in events:
+        talk.event(event)
+    return err.getvalue().splitlines()
+
+
+def test_a_calm_run_says_only_what_somebody_has_to_look_at() -> None:
+    up = [SessionEvent("tickatlas", 1, epoch, TS, "up") for epoch in (4, 5)]
+    events = [
+        SessionEvent("tickatlas", 1, 4, TS, "connecting"), up[0], Account("tickatlas", TS, "pro"),
+        SessionEvent("tickatlas", 1, 4, TS, "down", "gone"), up[1], Notice("tickatlas", TS, "code", "words"),
+        SessionEvent("tickatlas", 1, 5, TS, "closed"), summary(),
+    ]  # fmt: skip
+    said = calmly(*events)
+    assert [line.partition(" ")[2][:12] for line in said] == [
+        "look",
+        "tickatlas: d",
+        "tickatlas: l",
+        "code: words",
+        "summary: 0 e",
+    ]
+    assert "live again (connection 5)" in said[2], "it was down: that it is up again is worth a line"
+    assert len(calmly(*events, level=VERBOSE)) == 9
