@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from tickstream.events import Event
+from tickstream.timestamps import Timestamp
 
 CHUNK_BYTES = 2**18
 """About how much is decoded at once. Measured for JSON lines: 1 MiB is 10 % slower, 4 MiB 40 %: caches are small."""
@@ -14,6 +15,10 @@ LONGEST_LINE = 2**24
 
 QUOTED_BYTES = 200
 """How much of a bad line is kept to show it."""
+
+
+Payload = tuple[Timestamp, bytes]
+"""A message of the provider, and when it was received."""
 
 
 class BadLine(msgspec.Struct, frozen=True, gc=False):
@@ -32,7 +37,8 @@ class Chunk(msgspec.Struct, gc=False, eq=False):
     """A stretch of one file.
 
     `lines` counts records, the bad ones among them, `bytes` their text without compression. `torn` is the record that
-    the end of the file cuts off; it is not among the `bad`.
+    the end of the file cuts off; it is not among the `bad`. `payloads` are the provider's messages behind the market
+    events, each with when it was received, where the file is a raw capture.
     """
 
     path: str
@@ -41,3 +47,4 @@ class Chunk(msgspec.Struct, gc=False, eq=False):
     bytes: int
     torn: BadLine | None = None
     bad: list[BadLine] = []
+    payloads: list[Payload] = []

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from tickstream.capture.chunks import QUOTED_BYTES, BadLine
+from tickstream.capture.chunks import QUOTED_BYTES, BadLine, Payload
 from tickstream.capture.lines import Stretch, numbered
 from tickstream.capture.values import UNDECODABLE, Times
 from tickstream.errors import ProviderError
@@ -74,6 +74,7 @@ class RawLines:
         self._bare = bare
         self._protocols: dict[int, tuple[int, FeedProtocol]] = {}
         """Session -> the epoch of its connection, and the protocol of that."""
+        self._payloads: list[Payload] = []
         times = Times()
 
         def moment(_kind: type, written: Any) -> Timestamp:
@@ -91,6 +92,11 @@ class RawLines:
                 events += self._receive(group, bad)
         bad.sort(key=lambda one: one.line)
         return events, bad
+
+    def take_payloads(self) -> list[Payload]:
+        """The messages behind the market events since the last call, each with when it was received."""
+        out, self._payloads = self._payloads, []
+        return out
 
     def finish(self) -> tuple[list[Event], list[BadLine]]:
         """Nothing is held back."""
@@ -121,9 +127,12 @@ class RawLines:
         waiting = list(group)
         for item in protocol.take_quarantined():
             culprit = next((one for one in waiting if item.payload in one.payload[:QUARANTINE_BYTES]), waiting[0])
-            waiting = waiting[waiting.index(culprit) :]
+            whole = item.payload == culprit.payload[:QUARANTINE_BYTES]  # or it is one part of several in a message
+            waiting = waiting[waiting.index(culprit) + whole :] or [culprit]
             bad.append(self._bad(culprit.line, culprit.payload, item.reason))
-        protocol.take_payloads()
+        messages = protocol.take_payloads()
+        if first.ts_recv is not None:
+            self._payloads += [(first.ts_recv, payload) for payload in messages]
         events = list(protocol.take_events())
         return events if first.ts_recv is not None else self._dated(events, first, bad)
 
@@ -146,6 +155,7 @@ class RawLines:
         The next connection has a new protocol.
         """
         protocol.take_events()
+        protocol.take_payloads()
         self._protocols.clear()
         if len(group) == 1:
             bad.append(self._bad(group[0].line, group[0].payload, error.message))

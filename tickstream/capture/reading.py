@@ -19,6 +19,7 @@ from tickstream.capture.finding import Found, Many, find, recorded_provider
 from tickstream.capture.foreign import ForeignColumns
 from tickstream.capture.formats import Format, LineDecoder, open_lines
 from tickstream.capture.lines import Stretch, count, stretches
+from tickstream.capture.raw_lines import RawLines
 from tickstream.errors import InputError, TickstreamError, UsageError
 from tickstream.events import MarketEvent
 from tickstream.sinks.encoders import TimeFormat
@@ -153,7 +154,8 @@ class Source:
             return Chunk(self.name, [], 1, size, bad=[line])
         events, bad = decoder.decode(stretch)
         torn = bad.pop() if bad and not stretch.ended else None
-        return Chunk(self.name, events, count(stretch.data), size, torn, bad)
+        payloads = decoder.take_payloads() if isinstance(decoder, RawLines) else []
+        return Chunk(self.name, events, count(stretch.data), size, torn, bad, payloads)
 
     def _rows(self, file: BinaryIO) -> Iterator[Chunk]:
         if not file.seekable():
