@@ -2,8 +2,8 @@
 
 Bounded in bytes received. What happens when it is full is the user's choice (`--on-full`): `block` says so to the
 session, which goes on answering pings; `drop-oldest` and `conflate` make room, count what went, and mark the place
-with a gap. `drop-oldest` bounds
-the age of what waits as well: whoever asks for the newest does not want to read minutes behind it. Stream events (session, notice, gap) are never dropped and never blocked.
+with a gap. `drop-oldest` bounds the age of what waits as well: whoever asks for the newest does not want to read
+minutes behind it. Stream events (session, notice, gap) are never dropped and never blocked.
 """
 
 from __future__ import annotations
