@@ -373,14 +373,11 @@ COMMON_SYMBOLS = (
     "EURUSD", "GBPUSD", "USDJPY", "AUDUSD", "USDCAD", "USDCHF", "NZDUSD", "EURGBP", "EURJPY", "GBPJPY", "XAUUSD",
     "XAGUSD", "BTCUSD", "ETHUSD",
 )
-# fmt: on
 
 SPEC = ProviderSpec(
-    name=NAME,
-    title="TickAtlas",
-    url="wss://tickatlas.com/ws/v1/quotes",
-    key_env="TICKATLAS_API_KEY",
-    channels=(Channel.BARS,),
+    name=NAME, title="TickAtlas", site="https://tickatlas.com",
+    url="wss://tickatlas.com/ws/v1/quotes", key_env="TICKATLAS_API_KEY",
+    channels=(Channel.BARS,), bar_interval_s=60, bars_once=True,
     symbol_pattern=re.compile(r"[A-Z0-9.]{1,20}"),
     symbol_help="upper case letters, digits and dots, 1 to 20 of them, no slash: EURUSD, XAUUSD, BTCUSD",
     common_symbols=COMMON_SYMBOLS,
@@ -388,17 +385,14 @@ SPEC = ProviderSpec(
     protocol=TickAtlasProtocol,
     credit_rates=CreditRates(plans=PLANS),
     max_connections=2,
-    bar_interval_s=60,
-    bars_once=True,
-    settings={"auth_field": ("key", "api_key")},
-    site="https://tickatlas.com",
-    free_tier="none: streaming begins with the Starter plan",
     limits=(
-        "2 connections for a key",
-        "5 symbols on Starter; on Pro and Enterprise at least 20",
+        "2 connections for a key", "5 symbols on Starter; on Pro and Enterprise at least 20",
         "each push costs credits: see `tickstream credits`",
     ),
+    free_tier="none: streaming begins with the Starter plan",
     heartbeat="the server, every 30 s",
+    settings={"auth_field": ("key", "api_key")},
 )
+# fmt: on
 
 TickAtlasProtocol.spec = SPEC
