@@ -10,7 +10,7 @@ from tickstream.events import Event, MarketEvent, Notice
 from tickstream.keys import Secret
 from tickstream.providers import load
 from tickstream.providers.base import Feed, FeedProtocol
-from tickstream.subscriptions import Subscription
+from tickstream.subscriptions import Channel, Subscription
 from tickstream.timestamps import NS_PER_SECOND, Timestamp
 
 KEY = "tk_canary_7f3d9e1b5a"
@@ -22,10 +22,17 @@ Kind = TypeVar("Kind", bound=Event)
 class Conversation:
     """A protocol, the time, and all it has said so far. `hear` gives it messages; time passes with `wait`."""
 
-    def __init__(self, *symbols: str, provider: str = "tickatlas", start: Timestamp = EVENING, **feed: Any) -> None:
+    def __init__(
+        self,
+        *symbols: str,
+        provider: str = "tickatlas",
+        start: Timestamp = EVENING,
+        channel: Channel = Channel.BARS,
+        **feed: Any,
+    ) -> None:
         spec = load(provider)
         feed.setdefault("key", Secret(KEY))
-        self.protocol: FeedProtocol = spec.protocol(Feed(spec.url, Subscription(symbols), **feed))
+        self.protocol: FeedProtocol = spec.protocol(Feed(spec.url, Subscription(symbols, channel), **feed))
         self.start = start
         self.now = 0.0
         self.events: list[Event] = []

@@ -11,8 +11,12 @@ import pytest
 
 from tests.simulator.candles import NOON_NS, candle
 from tickstream.errors import ExitCode, OutputError
+from tickstream.events import Trade
+from tickstream.numbers import number
 from tickstream.simulator.journal import Journal
+from tickstream.simulator.outgoing import Push
 from tickstream.simulator.tickatlas import push
+from tickstream.timestamps import Timestamp
 
 
 def test_a_line_has_the_digits_that_were_sent(tmp_path: Path) -> None:
@@ -54,6 +58,19 @@ def test_prices_that_are_null_are_null_in_it(tmp_path: Path) -> None:
     journal.record(1, [push(msgspec.structs.replace(candle(), bid="null"))])
     journal.close()
     assert json.loads((tmp_path / "journal.jsonl").read_text())["bid"] is None
+
+
+def test_an_event_is_written_as_it_is(tmp_path: Path) -> None:
+    ts = Timestamp(NOON_NS)
+    trade = Trade("kraken", "BTC/USD", ts, ts, number("1.50"), None, "buy")
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.record(1, [Push(trade, "trade BTC/USD", b"")])
+    journal.close()
+    line = json.loads((tmp_path / "journal.jsonl").read_text(), parse_float=str)
+    assert line.pop("ts_ns") > 0
+    assert line == {"connection": 1, "symbol": "BTC/USD", "event": {
+        "type": "trade", "provider": "kraken", "symbol": "BTC/USD", "ts_event": "2026-06-24T12:00:00.000000Z",
+        "ts_recv": "2026-06-24T12:00:00.000000Z", "price": "1.50", "side": "buy"}}  # fmt: skip
 
 
 def test_a_journal_that_cannot_be_opened_is_an_output_error(tmp_path: Path) -> None:

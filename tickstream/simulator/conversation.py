@@ -121,7 +121,7 @@ class Conversation(ABC):
 
     def delivery(self, pushes: list[Push], due: Round) -> Delivery:
         """These pushes of a round, to send."""
-        return Delivery(pushes, due.data) if len(pushes) == len(due.pushes) else delivery_of(pushes)
+        return Delivery(pushes, due.data) if pushes is due.pushes else delivery_of(pushes)
 
     def hand_out(self, delivery: Delivery) -> None:
         """Put pushes among what is to be sent."""

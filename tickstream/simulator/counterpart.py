@@ -38,6 +38,8 @@ class Counterpart(ABC):
     """Options that only some providers know (see options.PARTICULAR), and this one does."""
     form: ClassVar[re.Pattern[str]] = SYMBOL
     """What its symbols look like."""
+    known: ClassVar[tuple[str, ...]] = ()
+    """All symbols of its made-up market; none: all that look like one."""
     step_ns: ClassVar[int] = MINUTE_NS
     """Of its made-up market."""
 

@@ -123,6 +123,10 @@ SOME_ONLY = frozenset({
 """Those that only some providers can have: with keys, credits, confirmations, heartbeats, nulls."""
 
 
+LOST = FaultKind("lost", "10", "leave one push out: its number is missing")
+"""For the `own_kinds` of providers that number what they send."""
+
+
 def offered(some: Collection[str], own: Iterable[FaultKind]) -> dict[str, FaultKind]:
     """The faults of a provider that can have these of `SOME_ONLY`, and these that nobody else has."""
     kinds = {name: kind for name, kind in FAULTS.items() if name not in SOME_ONLY or name in some}

@@ -86,6 +86,11 @@ class MarketSource(Protocol):
         """Open of the first item there is; None when there are some at all times."""
         ...
 
+    @property
+    def symbols(self) -> frozenset[str] | None:
+        """All there are; None: all that look like one."""
+        ...
+
     def knows(self, symbol: str) -> bool:
         """True for symbols that can be subscribed."""
         ...

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from tickstream.events import Quote
+from tickstream.events import BookSnapshot, Quote
 from tickstream.simulator.bad_bytes import BAD_BYTES, fragmented, payload_of
 from tickstream.simulator.conversation import Conversation, Sifted, Sort
 from tickstream.simulator.faults import Fault, FaultKind, Moment, Schedule
@@ -41,6 +41,7 @@ class Misbehaving(Conversation):
         self._audible: int | None = None
         """So many of the items queued are still sent; None: all."""
         self._held: dict[str, Push] = {}
+        self._to_lose = 0
         self._now = now
         self.moment("connect")
 
@@ -116,6 +117,10 @@ class Misbehaving(Conversation):
         """Let the market jump."""
         self._skip(BURST_STEPS)
 
+    def lose(self) -> None:
+        """Let the next push disappear."""
+        self._to_lose += 1
+
     # What lasts.
 
     def _begin(self, name: str) -> None:
@@ -170,6 +175,9 @@ class Misbehaving(Conversation):
     # Data.
 
     def _emit(self, pushes: list[Push]) -> None:
+        if self._to_lose:
+            lost, self._to_lose = self._to_lose, max(0, self._to_lose - len(pushes))
+            pushes = pushes[lost:]
         if self._modes & _CHANGES.keys():
             pushes = [self._changed(one) for one in pushes]
         if "out-of-order" in self._modes:
@@ -206,6 +214,7 @@ def misbehaving(kind: type[Conversation]) -> type[Misbehaving]:
 _EVENTS: dict[str, Callable[[Misbehaving], None]] = {
     "flap": Misbehaving.flap,
     "burst": Misbehaving.burst,
+    "lost": Misbehaving.lose,
     "drop": lambda conversation: setattr(conversation, "ending", Ending(None)),
     "reset": lambda conversation: setattr(conversation, "ending", Ending(None, reset=True)),
 }
@@ -214,7 +223,9 @@ _EVENTS: dict[str, Callable[[Misbehaving], None]] = {
 def _skewed(item: Item) -> Item:
     if isinstance(item, Candle):
         return item.at(item.open_ns + SKEW_NS)
-    return item if item.ts_event is None else msgspec.structs.replace(item, ts_event=Timestamp(item.ts_event + SKEW_NS))
+    if item.ts_event is None or isinstance(item, BookSnapshot):  # a book is not sent as it is, but as what changes
+        return item
+    return msgspec.structs.replace(item, ts_event=Timestamp(item.ts_event + SKEW_NS))
 
 
 def _crossed(item: Item) -> Item:

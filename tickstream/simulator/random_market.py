@@ -120,8 +120,8 @@ class RandomMarket:
         step_ns: int = MINUTE_NS,
     ) -> None:
         self.step_ns = step_ns
+        self.symbols = frozenset(known) or None
         self._seed = seed
-        self._known = frozenset(known)
         self._spread_points = spread_points
         self._follow_hours = follow_hours
         self._form = form
@@ -130,8 +130,8 @@ class RandomMarket:
 
     def knows(self, symbol: str) -> bool:
         """True for symbols that can be subscribed."""
-        if self._known:
-            return symbol in self._known
+        if self.symbols is not None:
+            return symbol in self.symbols
         return self._form.fullmatch(symbol) is not None and not symbol.startswith("BAD")
 
     def next_open(self, after_ns: int) -> int:

@@ -316,7 +316,7 @@ def _source(options: SimulatorOptions, kind: type[Counterpart]) -> MarketSource:
         return M1Replay(options.m1, spread_points=options.spread_points, form=kind.form, listed=kind.listed, loop=loop)
     return RandomMarket(
         options.seed,
-        known=options.known,
+        known=options.known or kind.known,
         spread_points=options.spread_points,
         follow_hours=options.follows_hours,
         form=kind.form,

@@ -209,7 +209,7 @@ class TickAtlasConversation(Conversation):
         paid = self.account.charge(len(wanted), day_of(wanted[0].item), now)
         if paid:
             self._paused = False
-            self.hand_out(self.delivery(wanted[:paid], due))
+            self.hand_out(self.delivery(wanted if paid == len(wanted) else wanted[:paid], due))
         if paid < len(wanted) or self.account.exhausted:
             self.pause()
 
