@@ -172,3 +172,21 @@ def test_an_event_without_a_time_counts_and_stretches_nothing() -> None:
     timeless = Bar("p", "EURUSD", None, NOW, "1m", bar.open, bar.high, bar.low, bar.close)
     tally = Tally.of([timeless])
     assert (tally.events, tally.first, tally.last) == (1, None, None)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b'{"type":"zzz", rubbish', b'{"type":"file","events":"x", rubbish', b"\xff", b"[" * 100_000, b"[1]", b"",
+     b'{"type":"gap","provider":"x","symbols":[],"reason":"torn","from":"noon","to":"noon", x'],
+)  # fmt: skip
+def test_a_line_that_is_no_entry_is_left_out(tmp_path: Path, line: bytes) -> None:
+    (tmp_path / manifest.NAME).write_bytes(line + b"\n" + b'{"type":"tomorrow"}\n')
+    assert list(manifest.read(tmp_path)) == [{"type": "tomorrow"}]
+
+
+def test_an_entry_with_a_time_that_is_no_text_comes_as_it_is(tmp_path: Path) -> None:
+    line = b'{"type":"gap","provider":"x","symbols":[],"reason":"torn","from":1,"to":2}'
+    (tmp_path / manifest.NAME).write_bytes(line + b"\n")
+    [entry] = manifest.read(tmp_path)
+    assert isinstance(entry, dict)
+    assert entry["from"] == 1

@@ -228,7 +228,7 @@ _encoder = msgspec.json.Encoder(enc_hook=time_hook("iso"))
 
 def _time(kind: type, value: Any) -> Timestamp:
     if kind is not Timestamp or not isinstance(value, str):
-        raise NotImplementedError
+        raise ValueError("a time is text")
     return parse_rfc3339(value)
 
 
@@ -263,11 +263,14 @@ def read(base: Path) -> Iterator[Entry | dict[str, Any]]:
                 yield _decoder.decode(line)
             except msgspec.ValidationError:
                 yield from _unknown(line)
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, RecursionError):
                 continue
 
 
 def _unknown(line: bytes) -> Iterator[dict[str, Any]]:
-    entry = msgspec.json.decode(line)
+    try:
+        entry = msgspec.json.decode(line)
+    except (msgspec.DecodeError, RecursionError):  # which the check of its type came before
+        return
     if isinstance(entry, dict):
         yield entry
