@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate, count, islice
+from itertools import accumulate, count, groupby, islice
 from operator import attrgetter
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
@@ -47,19 +47,27 @@ class Readable(Protocol):
 
 
 class Wanted(NamedTuple):
-    """Which events: [start, end) of `ts_event` (`ts_recv` where that is unknown); and the clock they are played by."""
+    """Which events: [start, end) of `ts_event` (`ts_recv` where that is unknown); and the clock they are played by.
+
+    `payloads`: with the provider's messages, where a file has them.
+    """
 
     by: By = "ts_recv"
     start: Timestamp | None = None
     end: Timestamp | None = None
+    payloads: bool = False
 
 
 class Stretch(NamedTuple):
-    """Events that follow one another, each with its moment in ns; `bad` lines were found on the way to them."""
+    """Events that follow one another, each with its moment in ns; `bad` lines were found on the way to them.
+
+    `payloads`, where they were asked for: for each event the provider's messages that brought it.
+    """
 
     events: Sequence[Event]
     moments: Sequence[int]
     bad: Sequence[BadLine] = ()
+    payloads: Sequence[Sequence[bytes]] = ()
 
 
 def merged(groups: Iterable[Iterable[Readable]], wanted: Wanted, gaps: Iterable[Gap] = ()) -> Iterator[Stretch]:
@@ -136,6 +144,7 @@ class _Lane:
         self._chunks = chunks
         self._wanted = wanted
         self._events: Sequence[Event] = ()
+        self._payloads: Sequence[Sequence[bytes]] = ()
         self._at = 0
         self._high = 0
         self.moments: Sequence[int] = ()
@@ -152,46 +161,66 @@ class _Lane:
             bad = [*chunk.bad, *([chunk.torn] if chunk.torn is not None else [])]
             if bad:
                 yield Stretch((), (), bad)
-            events = self._within(chunk)
-            if events is None:
+            if self._is_behind(chunk.events):
                 return
+            events = self._within(chunk.events)
             if events:
                 moments = accumulate(moments_of(events, self._wanted.by), max, initial=self._high)
                 self.moments = list(moments)[1:]
                 self._events, self._at, self._high = events, 0, self.moments[-1]
+                self._payloads = _paired(chunk, events) if self._wanted.payloads else ()
                 return
 
     def take(self, limit: int, inclusive: bool) -> Stretch:
         """What comes before the limit, or also at it; one event at least."""
         end = (bisect_right if inclusive else bisect_left)(self.moments, limit, self._at)
-        end = max(end, self._at + 1)
-        stretch = Stretch(self._events[self._at : end], self.moments[self._at : end])
-        self._at = end
-        if end == len(self.moments):
-            self.moments, self._events = (), ()
+        part = slice(self._at, max(end, self._at + 1))
+        stretch = Stretch(self._events[part], self.moments[part], (), self._payloads[part])
+        self._at = part.stop
+        if self._at == len(self.moments):
+            self.moments, self._events, self._payloads = (), (), ()
         return stretch
 
-    def _within(self, chunk: Chunk) -> Sequence[Event] | None:
-        """What is asked for of a chunk; None when nothing of its file will be any more."""
-        _, start, end = self._wanted
-        events = chunk.events
+    def _is_behind(self, events: Sequence[Event]) -> bool:
+        """Whether nothing of this file will be wanted any more."""
+        if self._wanted.end is None:
+            return False
+        times = [_time(event) for event in events if isinstance(event, MarketEvent)]
+        return bool(times) and min(times) >= self._wanted.end + LATE_NS
+
+    def _within(self, events: Sequence[Event]) -> Sequence[Event]:
+        """What is asked for, and the news of the stream in front of it; never the summary of a run."""
+        start, end = self._wanted.start, self._wanted.end
         if start is None and end is None:
             return [event for event in events if type(event) is not Summary] if _has_news(events) else events
-        times = [_time(event) for event in events if isinstance(event, MarketEvent)]
-        if end is not None and times and min(times) >= end + LATE_NS:
-            return None
         kept: list[Event] = []
-        news: list[Event] = []  # goes with the data behind it
+        news: list[Event] = []
         for event in events:
             if not isinstance(event, MarketEvent):
                 news.append(event)
-            elif (start is None or _time(event) >= start) and (end is None or _time(event) < end):
+                continue
+            if (start is None or _time(event) >= start) and (end is None or _time(event) < end):
                 kept += (one for one in news if type(one) is not Summary)
                 kept.append(event)
-                news.clear()
-            else:
-                news.clear()
+            news.clear()
         return kept
+
+
+def _paired(chunk: Chunk, wanted: Sequence[Event]) -> list[Sequence[bytes]]:
+    """For each event the messages that brought it: where there is one for each event of the same moment, that one."""
+    messages: dict[int, list[bytes]] = {}
+    for received, payload in chunk.payloads:
+        messages.setdefault(received, []).append(payload)
+    brought: dict[int, Sequence[bytes]] = {}
+    market = (event for event in chunk.events if isinstance(event, MarketEvent))
+    for received, same in groupby(market, _recv):
+        events = list(same)
+        mine = messages.pop(received, [])
+        if len(mine) == len(events):
+            brought.update((id(event), (payload,)) for event, payload in zip(events, mine, strict=True))
+        else:
+            brought[id(events[0])] = mine
+    return [brought.get(id(event), ()) for event in wanted]
 
 
 def moments_of(events: Sequence[Event], by: By) -> list[int]:

@@ -6,6 +6,7 @@ import math
 import threading
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import msgspec
 
@@ -44,6 +45,7 @@ class Player:
         self._provider = provider
         self._events: Sequence[Event] = ()
         self._moments: Sequence[int] = ()
+        self._payloads: Sequence[Sequence[bytes]] = ()
         self._at = 0
         self._anchor: tuple[float, int] | None = None
         """A monotonic time, and the moment that was played then."""
@@ -80,7 +82,7 @@ class Player:
     def stop(self) -> None:
         """Nothing is under way: what has not been played stays in the files."""
         self._ended = True
-        self._events, self._moments, self._at, self._news = (), (), 0, []
+        self._events, self._moments, self._payloads, self._at, self._news = (), (), (), 0, []
 
     def discard(self) -> int:
         """Stop; nothing is lost."""
@@ -94,7 +96,7 @@ class Player:
 
     def now_ns(self) -> Timestamp:
         """How far the replay is, in the time of the capture."""
-        if self._anchor is None or self._last is None:
+        if self._last is None:
             return Timestamp(self._moments[self._at]) if self._ready() and self._moments else self._clock.now_ns()
         at, moment = self._last
         if math.isinf(self._pace.speed):
@@ -118,6 +120,7 @@ class Player:
                 break
             self._complain(stretch)
             self._events, self._moments, self._at = stretch.events, stretch.moments, 0
+            self._payloads = stretch.payloads
         return bool(self._moments or self._news)
 
     def _due(self, now: float) -> float:
@@ -138,20 +141,22 @@ class Player:
     def _batch(self, now: float) -> Batch:
         """Everything whose time has come, but no more than is good at once."""
         events: list[Event] = list(self._news)
+        payloads: list[bytes] = []
         self._news.clear()
-        moment = self._last[1] if self._last is not None else self.now_ns()
+        moment = self.now_ns() if self._last is None else self._last[1]
         while len(events) < AT_ONCE and self._moments and self._due(now) <= now:
             end = min(self._played_until(now), self._at + AT_ONCE - len(events))
             events += self._events[self._at : end]
+            payloads += chain.from_iterable(self._payloads[self._at : end])
             moment = self._moments[end - 1]
+            self._last = (now, moment)
             self._at = end
             if end == len(self._moments):
                 self._moments = ()
                 if len(events) < AT_ONCE:
                     self._ready()
-        self._last = (now, moment)
         market_only = MARKET_TYPES.issuperset(map(type, events))
-        return Batch(1, 1, Timestamp(moment), events, market_only=market_only)
+        return Batch(1, 1, Timestamp(moment), events, payloads, market_only=market_only)
 
     def _played_until(self, now: float) -> int:
         """The place behind the last event of this stretch whose time has come; the next one's has."""

@@ -84,6 +84,11 @@ class Replay:
         self.provider = next((one.provider for one in known if one.provider), "") or self._provider()
         self.types = frozenset[type[Event]]().union(*(one.types for one in known))
         self.symbols = self._symbols(known)
+        if options.wanted.payloads and any(one.source.format not in ("raw", None) for one in known):
+            raise UsageError(
+                "-o raw needs a raw capture: these files hold events, not the provider's messages.",
+                hint="Use -o jsonl, or capture with -o raw.",
+            )
         stretches = merged(self._groups(), options.wanted, self._untold_gaps(known))
         self.player = Player(stretches, env.clock, options.pace, self.provider)
         self.env = replace(env, clock=ReplayClock(env.clock, self.player))
@@ -118,7 +123,7 @@ class Replay:
 
     def _in_bounds(self, group: list[Source]) -> list[Source]:
         """Without the files that hold nothing of what is wanted, where a manifest says so."""
-        _, start, end = self._options.wanted
+        _, start, end, _ = self._options.wanted
         kept = []
         for source in group:
             said = self._entry(source)
@@ -179,7 +184,7 @@ class Replay:
 
     def _untold_gaps(self, known: list[_Known]) -> list[Gap]:
         """Gaps that stand in a manifest only: files other than JSON lines hold none."""
-        by, start, end = self._options.wanted
+        by, start, end, _ = self._options.wanted
         told = any(one.source.format == "jsonl" for one in known)
         if told or by != "ts_recv":
             return []

@@ -72,19 +72,19 @@ def replay(  # noqa: PLR0913, PLR0917 - one parameter for each option, or group 
         # The run's clock shows the time of the capture: --until is turned into how long that still is.
         real = Bounds(bounds.longest_s(env.clock.now_ns()), strict=bounds.strict, drain_s=bounds.drain_s)
         begin, end = span.span()
+        options = shown.options(settings)
         playing = Replay(
             env,
             ReplayOptions(
                 paths=tuple(paths),
                 read=read.options(env, paths),
-                wanted=Wanted(by, begin, end),
+                wanted=Wanted(by, begin, end, payloads=options.format == "raw"),
                 pace=Pace(_speed(speed), seconds(max_wait, "--max-wait")),
                 once=once,
             ),
         )
-        options = playing.columns(shown.options(settings))
         try:
-            return show(playing.env, playing.stream(), options, real, talk, count=count, once=once)
+            return show(playing.env, playing.stream(), playing.columns(options), real, talk, count=count, once=once)
         except NoData:
             raise NoData(
                 "There was nothing to replay: no event in these files"
