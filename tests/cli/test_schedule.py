@@ -140,6 +140,22 @@ def test_the_key_is_never_printed(folder, scheduler):
     assert "tk_canary" not in result.out + result.err
 
 
+@pytest.mark.parametrize(
+    ("scheduler", "where"), [("--cron", "capture.env (mode 0600)"), ("--schtasks", "for its account")]
+)
+def test_what_is_set_in_this_shell_only_is_said(folder, scheduler, where):
+    env = {"TICKATLAS_API_KEY": "tk_canary_123456", "TICKSTREAM_PROVIDER": "tickatlas", "HOME": "/h"}
+    said = run("schedule", "EURUSD", scheduler, "--to", "/d", folder=folder, env=env).err
+    assert "Set in this shell only: TICKATLAS_API_KEY, TICKSTREAM_PROVIDER; " in said
+    assert where in said
+    assert "this shell" not in run("schedule", "EURUSD", scheduler, "--to", "/d", folder=folder, env={"HOME": "/h"}).err
+
+
+def test_the_provider_that_is_named_is_that_of_the_run(folder):
+    text = printed("EURUSD", "--cron", "--to", "/d", "--provider", "tickatlas", folder=folder)
+    assert cron_command(text)[4:] == ["--provider", "tickatlas"]
+
+
 def test_the_environment_file_can_be_named_and_needs_no_home(folder):
     named = printed("EURUSD", "--systemd", "--to", "/d", "--env-file", "/etc/ticks.env", folder=folder)
     assert "EnvironmentFile=-/etc/ticks.env\n" in named
@@ -151,6 +167,8 @@ def test_another_config_file_is_carried_along(folder):
     text = printed("@majors", "--systemd", "--to", "/d", env=env)
     assert f'Environment="TICKSTREAM_CONFIG={folder}/config.toml"\n' in text
     assert f"EnvironmentFile=-{folder}/capture.env" in text
+    assert "this shell" not in run("schedule", "@majors", "--systemd", "--to", "/d", env=env).err
+    assert "TICKSTREAM_CONFIG" in run("schedule", "@majors", "--schtasks", "--to", "/d", env=env).err
 
 
 def test_the_log_can_be_elsewhere(folder):

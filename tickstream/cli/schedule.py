@@ -17,13 +17,15 @@ from tickstream.cli import options as opt
 from tickstream.cli.app import environment, load_command
 from tickstream.cli.flags import expanded
 from tickstream.errors import UsageError
+from tickstream.providers import load as load_provider
 from tickstream.schedulers import NAMES, load
-from tickstream.schedulers.base import Job, checked, parse_start
+from tickstream.schedulers.base import Job, Scheduler, checked, parse_start
 from tickstream.suggestions import shown
 from tickstream.symbols import SymbolForm, resolve_symbols
 
 if TYPE_CHECKING:
     from tickstream.cli.environment import Environment
+    from tickstream.providers.base import ProviderSpec
 
 ENV_FILE = "capture.env"
 CARRIED = ("TICKSTREAM_CONFIG",)
@@ -144,12 +146,15 @@ def schedule(
     scheduler = load(chosen[0])
     if scheduler.name != "systemd" and how.run_as:
         raise UsageError("--run-as is for --systemd")
-    job = _job(here, what, when, how)
+    spec = load_provider(what.provider or here.config().text("provider"))
+    job = _job(here, what, when, how, spec)
     parts = scheduler.parts(job)
     if how.part is None:
         heading = "# {}\n" if len(parts) > 1 else ""
         here.print("\n".join(heading.format(part.file) + part.text for part in parts).rstrip("\n"))
         here.say(scheduler.install(job))
+        if left := _left_behind(here, scheduler, job, spec):
+            here.say(left)
         return 0
     for part in parts:
         if part.name == how.part:
@@ -158,12 +163,27 @@ def schedule(
     raise UsageError(f"--part: there is no {shown(how.part)}", hint=f"Parts: {', '.join(part.name for part in parts)}.")
 
 
-def _job(here: Environment, what: WhatFlags, when: WhenFlags, how: HowFlags) -> Job:
+def _left_behind(here: Environment, scheduler: Scheduler, job: Job, spec: ProviderSpec) -> str:
+    """What is set in this shell, and would not be set for the run; empty if nothing is."""
+    carried = dict(job.variables) if scheduler.sets_variables else {}
+    names = [name for name in here.env if name.startswith("TICKSTREAM_") and name not in carried]
+    if spec.key_env in here.env:
+        names.append(str(spec.key_env))
+    if not names:
+        return ""
+    if scheduler.sets_variables and job.env_file:
+        where = f"write into {job.env_file} (mode 0600) what of it the run needs, as NAME=value"
+    else:
+        where = "set what of it the run needs for its account"
+    return f"Set in this shell only: {', '.join(sorted(names))}; {where}."
+
+
+def _job(here: Environment, what: WhatFlags, when: WhenFlags, how: HowFlags, spec: ProviderSpec) -> Job:
     """The job, when `capture` would take its command line. Raises UsageError and ConfigError."""
     if when.days is not None and when.at is None:
         raise UsageError("--days needs --at", hint="Without a time it is to run always.")
     symbols = tuple(what.symbols or here.config().symbols)
-    _check_symbols(here, symbols, what.provider)
+    _check_symbols(here, symbols, spec)
     base = _absolute(what.to)
     arguments = ["capture", *symbols, "--to", base]
     if what.provider is not None:
@@ -192,16 +212,12 @@ def _job(here: Environment, what: WhatFlags, when: WhenFlags, how: HowFlags) -> 
     )
 
 
-def _check_symbols(here: Environment, symbols: tuple[str, ...], provider: str | None) -> None:
+def _check_symbols(here: Environment, symbols: tuple[str, ...], spec: ProviderSpec) -> None:
     """Complain now about what `capture` would complain about at three in the morning."""
-    from tickstream.providers import load as load_provider
-
     if "-" in symbols:
         raise UsageError("- stands for stdin, and a scheduled run has none", hint="Name symbols, or a watchlist.")
-    settings = here.config()
-    spec = load_provider(provider or settings.text("provider"))
     form = SymbolForm(spec.symbol_pattern, spec.symbol_help, spec.common_symbols)
-    resolve_symbols(symbols, form, watchlists=settings.watchlists)
+    resolve_symbols(symbols, form, watchlists=here.config().watchlists)
 
 
 def _check(arguments: list[str]) -> None:

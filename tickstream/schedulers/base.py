@@ -91,6 +91,8 @@ class Scheduler(msgspec.Struct, frozen=True):
     """Raises UsageError for what it cannot express."""
     install: Callable[[Job], str]
     """What to do with the parts: lines for a person."""
+    sets_variables: bool = True
+    """It hands the variables of the job and of its environment file to the run."""
 
 
 def checked(job: Job) -> Job:

@@ -99,4 +99,4 @@ def install(job: Job) -> str:
     )
 
 
-SCHEDULER = Scheduler("schtasks", parts, install)
+SCHEDULER = Scheduler("schtasks", parts, install, sets_variables=False)
