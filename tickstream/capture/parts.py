@@ -75,7 +75,7 @@ class Parts:
     @property
     def held(self) -> int:
         """Bytes in memory because they are not safe on the disk yet."""
-        return sum(part.held for part in self._dirty)
+        return sum(part.held for part in tuple(self._dirty))
 
     # --- what is done ------------------------------------------------------------------------------------------
 
