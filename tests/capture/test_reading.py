@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import os
@@ -19,7 +20,7 @@ from tickstream.capture import zstd_frames
 from tickstream.capture.compression import CODECS
 from tickstream.capture.finding import Found
 from tickstream.capture.reading import ReadOptions, Source
-from tickstream.errors import ConfigError, InputError, TickstreamError, UsageError
+from tickstream.errors import ConfigError, InputError, UsageError
 from tickstream.events import Event
 from tickstream.sinks.encoders import TimeFormat
 
@@ -138,13 +139,15 @@ def test_our_lines_are_known_even_where_each_is_damaged() -> None:
     assert [(line, reason.startswith("Object missing")) for line, reason in read.bad] == [(1, True)]
 
 
-@given(st.binary(max_size=100), st.sampled_from([b"", b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1", b'{"type":"bar",', b"type,provider,symbol,ts_event,ts_recv\n"]))  # fmt: skip
+BEGINNINGS = [b"", b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1", b'{"type":"bar",', b'{"ts_recv":1,"payload":',
+              b"type,provider,symbol,ts_event,ts_recv\n"]  # fmt: skip
+
+
+@given(st.binary(max_size=100), st.sampled_from(BEGINNINGS))
 @settings(deadline=None, max_examples=200)
 def test_any_bytes_are_read_or_refused_without_a_crash(data: bytes, start: bytes) -> None:
-    try:
+    with contextlib.suppress(InputError, UsageError):
         read_bytes(start + data)
-    except TickstreamError as refused:
-        assert isinstance(refused, InputError | UsageError)
 
 
 # --- what cannot be read ----------------------------------------------------------------------------------------------

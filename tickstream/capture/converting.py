@@ -29,7 +29,7 @@ MEMBER_BYTES = 2**20
 """What is compressed at once, before compression."""
 SHOWN = 10
 """Bad lines that are kept to be shown."""
-LOOK_AHEAD = 100
+LOOK_AHEAD = 16
 """Chunks without market data that are held, at the most, until one shows what columns there have to be."""
 
 
@@ -94,7 +94,7 @@ def convert(
                     f"a {other.kind.__struct_config__.tag} comes behind events of other types, and has no columns now.",
                     hint="Convert from files into a file, pick columns with --fields, or use -o jsonl.",
                 ) from None
-            kinds = (*kinds, other.kind)
+            kinds = other.kinds
         else:
             return outcome
 

@@ -9,11 +9,12 @@ from tickstream.sinks.levels import ROW_OF
 
 
 class OtherKind(Exception):
-    """An event of a type that a table has no columns for."""
+    """Events of a type that a table has no columns for. `kinds`: all that it needs columns for by now."""
 
-    def __init__(self, kind: type[Event]) -> None:
+    def __init__(self, kind: type[Event], kinds: tuple[type[Event], ...]) -> None:
         super().__init__(kind.__name__)
         self.kind = kind
+        self.kinds = kinds
 
 
 def row_kind(kind: type[Event]) -> type[Event]:
@@ -27,8 +28,8 @@ def market_kinds(kinds: Iterable[type[Event]]) -> tuple[type[Event], ...]:
     return tuple(kind for kind in EVENT_TYPES.values() if kind in there and issubclass(kind, MarketEvent))
 
 
-def check_kinds(events: Iterable[Event], kinds: Iterable[type[Event]]) -> None:
-    """Raises OtherKind for a market event of none of these types."""
-    for kind in set(map(type, events)).difference(kinds):
-        if issubclass(kind, MarketEvent):
-            raise OtherKind(kind)
+def check_kinds(events: Iterable[Event], kinds: tuple[type[Event], ...]) -> None:
+    """Raises OtherKind when a market event is of none of these types."""
+    there = set(map(type, events))
+    if others := market_kinds(there.difference(kinds)):
+        raise OtherKind(others[0], market_kinds({*kinds, *others}))

@@ -54,7 +54,7 @@ def convert(lines: Path, target: Path) -> Iterator[None]:
         try:
             yield from _convert(lines, target, kinds)
         except OtherKind as other:
-            kinds = (*kinds, other.kind)
+            kinds = other.kinds
         else:
             return
 

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from tickstream.capture.new_file import NewFile
+from tickstream.errors import InputError, OutputError
+
+
+def entries(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_has_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
+    with NewFile(tmp_path / "new" / "x.csv") as file:
+        file.write(b"half")
+        file.flush()
+        assert not (tmp_path / "new" / "x.csv").exists()
+    assert (tmp_path / "new" / "x.csv").read_bytes() == b"half"
+    assert entries(tmp_path / "new") == ["x.csv"]
+
+
+def test_after_an_error_there_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError), NewFile(tmp_path / "x") as file:
+        file.write(b"half")
+        raise InputError("no more")
+    with pytest.raises(KeyboardInterrupt), NewFile(tmp_path / "x"):
+        raise KeyboardInterrupt
+    assert entries(tmp_path) == []
+
+
+def test_a_file_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"mine")
+    with pytest.raises(OutputError, match="is there already") as error, NewFile(tmp_path / "x"):
+        pytest.fail("it must not begin")
+    assert "--force" in error.value.hint
+    with NewFile(tmp_path / "x", replace=True) as file:
+        file.write(b"yours")
+    assert (tmp_path / "x").read_bytes() == b"yours"
+
+
+def test_a_file_that_appears_meanwhile_is_not_overwritten_either(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="is there already"), NewFile(tmp_path / "x") as file:
+        file.write(b"yours")
+        (tmp_path / "x").write_bytes(b"mine")
+    assert (tmp_path / "x").read_bytes() == b"mine"
+    assert entries(tmp_path) == ["x"]
+
+
+def test_what_a_process_of_our_number_left_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / f".x.{os.getpid()}.tmp").write_bytes(b"left")
+    with NewFile(tmp_path / "x") as file:
+        file.write(b"new")
+    assert (tmp_path / "x").read_bytes() == b"new"
+    assert entries(tmp_path) == ["x"]
+
+
+def test_what_cannot_be_written_is_an_error_with_its_reason(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(OutputError, match="a part of the path is a file"), NewFile(tmp_path / "file" / "x"):
+        pytest.fail("it must not begin")
+    with pytest.raises(OutputError, match="the disk is full") as error, NewFile(tmp_path / "x"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert "\n" not in str(error.value)
+    assert entries(tmp_path) == ["file"]
+
+
+def test_an_error_of_the_last_moment_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(_descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("tickstream.capture.disk.sync_file", failing)
+    with pytest.raises(OutputError, match="the device failed"), NewFile(tmp_path / "x") as file:
+        file.write(b"new")
+    assert entries(tmp_path) == []
