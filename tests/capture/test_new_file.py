@@ -24,9 +24,13 @@ def test_a_file_has_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
 
 
 def test_after_an_error_there_is_no_file(tmp_path: Path) -> None:
-    with pytest.raises(InputError), NewFile(tmp_path / "x") as file:
-        file.write(b"half")
-        raise InputError("no more")
+    def failing() -> None:
+        with NewFile(tmp_path / "x") as file:
+            file.write(b"half")
+            raise InputError("no more")
+
+    with pytest.raises(InputError, match="no more"):
+        failing()
     with pytest.raises(KeyboardInterrupt), NewFile(tmp_path / "x"):
         raise KeyboardInterrupt
     assert entries(tmp_path) == []
@@ -43,9 +47,13 @@ def test_a_file_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
 
 
 def test_a_file_that_appears_meanwhile_is_not_overwritten_either(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="is there already"), NewFile(tmp_path / "x") as file:
-        file.write(b"yours")
-        (tmp_path / "x").write_bytes(b"mine")
+    def meanwhile() -> None:
+        with NewFile(tmp_path / "x") as file:
+            file.write(b"yours")
+            (tmp_path / "x").write_bytes(b"mine")
+
+    with pytest.raises(OutputError, match="is there already"):
+        meanwhile()
     assert (tmp_path / "x").read_bytes() == b"mine"
     assert entries(tmp_path) == ["x"]
 
