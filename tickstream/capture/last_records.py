@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import deque
 from collections.abc import Iterator
@@ -119,8 +120,9 @@ def _lines_back(file: BinaryIO) -> Iterator[Member]:
 def _first_line(file: BinaryIO, codec: Codec) -> bytes:
     file.seek(0)
     line = b""
-    for block in codec.blocks(file):
-        line += block
-        if b"\n" in line:
-            break
+    with contextlib.suppress(Damaged):  # somebody, or the disk, has changed a file that was whole
+        for block in codec.blocks(file):
+            line += block
+            if b"\n" in line:
+                break
     return line[: line.find(b"\n") + 1]

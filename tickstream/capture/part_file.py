@@ -74,11 +74,6 @@ class PartFile:
         """Bytes that are in memory because they are not safe on the disk."""
         return self.size - self.synced + self.pending_bytes
 
-    @property
-    def is_open(self) -> bool:
-        """It has a descriptor."""
-        return self._fd is not None
-
     def append(self, units: list[Unit], now_ns: int) -> None:
         """Take units, in order. Raises ShortWrite, then `units` holds only those that were not taken."""
         self.last_write_ns = now_ns

@@ -95,13 +95,16 @@ class Parts:
             return
         while units:
             part = self._parts[key.file]
-            if self._rotation.full(part.size + part.pending_bytes, len(units[0].data)):
+            count = self._fitting(part, units)
+            if not count:
                 self.complete(part)
                 self.begin([key])
-                part = self._parts[key.file]
-            one = [units[0]]
-            self._append(part, one)
-            del units[0]
+                continue
+            group = units[:count]
+            try:
+                self._append(part, group)
+            finally:
+                units[:count] = group
 
     def sync(self) -> None:
         """Have all that was written on the disk."""
@@ -171,6 +174,15 @@ class Parts:
                 return part.relative_to(self._base).as_posix()
             number += 1
 
+    def _fitting(self, part: PartFile, units: list[Unit]) -> int:
+        """How many of these still go into the part."""
+        size = part.size + part.pending_bytes
+        for count, unit in enumerate(units):
+            if self._rotation.full(size, len(unit.data)):
+                return count
+            size += len(unit.data)
+        return len(units)
+
     def _append(self, part: PartFile, units: list[Unit]) -> None:
         """Append these to the part, or to the one that has to follow it."""
         now, before = self._clock.now_ns(), part.size
@@ -208,10 +220,11 @@ class Parts:
             self.bytes_written += max(0, part.size - before)
         try:
             part.sync()
-        except FileNotFoundError:  # its folder has just been taken away
-            self._displaced(part)
         except OSError as error:
-            self._in_doubt(part, error)
+            if part.place() is Place.HERE:
+                self._in_doubt(part, error)
+            else:  # it has just been taken away
+                self._displaced(part)
         else:
             self._dirty.pop(part, None)
 
@@ -254,19 +267,23 @@ class Parts:
         return new
 
     def _displaced(self, part: PartFile) -> PartFile:
-        """Somebody has moved or deleted the part. What is not safe is written anew, unless the moved file has it."""
+        """Somebody has moved, deleted or changed the part. What is not safe is written anew, unless it is there still.
+
+        A part that was changed stays announced in the manifest: the next run makes of it what it can.
+        """
         self._folder.ensure(self._room, lambda: self.entries)
-        moved = part.place() is Place.MOVED
+        place = part.place()
+        what = place.value if place is not Place.HERE else "changed" if disk.is_regular(part.path) else "deleted"
         self._detach(part)
-        what = "moved" if moved else "deleted"
-        lost = "" if moved else f"; the {part.tally.events:,} events that were in it are gone"
+        content = f"the {part.tally.events:,} events in it are gone" if part.counted else "what was in it is gone"
+        lost = f"; {content}" if what == "deleted" else ""
         self._report("file_vanished", f"{part.path} was {what} while it was written{lost}. A new file goes on")
-        gone = FileDeleted(
-            run=self._folder.run.run, file=part.entry.part, ts=self._clock.now_ns(), reason=f"{what} by somebody else"
-        )
-        self._folder.list([gone], self._room)
+        if what != "changed":
+            now, reason = self._clock.now_ns(), f"{what} by somebody else"
+            gone = FileDeleted(run=self._folder.run.run, file=part.entry.part, ts=now, reason=reason)
+            self._folder.list([gone], self._room)
         new = self._next(part)
-        if moved:
+        if place is Place.MOVED:
             new.take_pending(part)
             self._sync_moved(part)
         else:

@@ -122,7 +122,10 @@ class Recovery:
             path = self._base / file.file
             symbols = ends.wanting(frozenset(file.symbols))
             if symbols and history.alike(file.run, run) and _is_safe(file.file) and disk.is_regular(path):
-                ends.read(path, _codec(file.format, file.compression), run.provider, symbols)
+                try:
+                    ends.read(path, _codec(file.format, file.compression), run.provider, symbols)
+                except (OSError, ConfigError) as error:
+                    self._report("not_read", f"{path} cannot be read, so what it has may be written again: {error}")
         alike = [one for one in history.runs.values() if history.alike(one.run, run)]
         asked = frozenset(alike[-1].symbols) if alike else frozenset()
         return Recovered(ends.found(), asked, history.epochs.get(run.provider, 0), resumed=bool(alike))
