@@ -93,7 +93,7 @@ def test_once_waits_for_each_symbol_also_for_one_that_comes_late(folder: Path) -
     late = folder / "late.jsonl"
     late.write_text("".join(line("EURUSD", at % 60, at / 100) for at in range(2000)) + line("GBPUSD", 59, 59))
     assert minutes(replay(late, "--once").out) == [("EURUSD", "00"), ("GBPUSD", "59")]
-    assert "--once needs files" in replay("-", "--once").failed(ExitCode.USAGE)
+    assert "What comes from stdin is not known beforehand" in replay("-", "--once").failed(ExitCode.USAGE)
 
 
 def test_from_and_to_are_of_the_providers_time(folder: Path) -> None:

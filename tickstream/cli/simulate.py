@@ -14,6 +14,7 @@ from tickstream.errors import ExitCode, UsageError
 from tickstream.timestamps import NS_PER_SECOND
 
 if TYPE_CHECKING:
+    from tickstream.capture.serving import CapturedMarket
     from tickstream.cli.environment import Environment
     from tickstream.simulator.counterpart import Counterpart
     from tickstream.simulator.options import Quota, SimulatorOptions
@@ -49,8 +50,13 @@ def _counterpart(ctx: typer.Context) -> type[Counterpart]:
 
 def simulate(  # noqa: PLR0913, PLR0917 - a command's function has the command's options
     provider: Annotated[
-        str, typer.Argument(help="Whose protocol to speak.", autocompletion=_complete_providers)
-    ] = USUAL,
+        str | None,
+        typer.Argument(
+            help="Whose protocol to speak.",
+            autocompletion=_complete_providers,
+            show_default=f"that of the capture, else {USUAL}",
+        ),
+    ] = None,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Where to listen; 0 takes any free port.")] = 0,
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
     public: Annotated[bool, typer.Option("--public", help="Allow a --host that other machines can reach.")] = False,
@@ -104,6 +110,14 @@ def simulate(  # noqa: PLR0913, PLR0917 - a command's function has the command's
             metavar="DIR",
             help="Replay CSV files, one a symbol (EURUSD.csv: time,open,high,low,close,volume; BTC%2FUSD.csv for "
             "BTC/USD), from the first subscription on.",
+        ),
+    ] = None,
+    capture: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--capture",
+            metavar="PATH",
+            help="Serve what was captured: a folder, a file; repeat for more. From the first subscription on.",
         ),
     ] = None,
     known: Annotated[
@@ -165,12 +179,15 @@ def simulate(  # noqa: PLR0913, PLR0917 - a command's function has the command's
       tickstream simulate --port 8765 --push-interval 1s
       tickstream watch EURUSD --url ws://127.0.0.1:8765/ws/v1/quotes
       tickstream simulate --m1 candles/ --speed 6000      100 minutes a second
+      tickstream simulate --capture data/ --speed 60      what was captured, a minute a second
       tickstream simulate --fault drop@30s                cut each connection after 30 s
       tickstream simulate --quota 1000 --plan starter     run out of credits
     """
     from tickstream.simulator import load
 
     here = environment()
+    market = None if list_faults else _captured(capture, m1, loop=at_end == "loop")
+    provider = provider or (market.provider if market else USUAL)
     counterpart = load(provider)
     if list_faults:
         _print_faults(here, counterpart)
@@ -191,7 +208,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - a command's function has the command's
         quota=_quota(quota),
         max_symbols=max_symbols,
         quota_reset_after_s=parse_duration(quota_reset_after, "--quota-reset-after") if quota_reset_after else None,
-        speed=_speed(push_interval, speed, 60.0 if m1 else counterpart.step_ns / NS_PER_SECOND),
+        speed=_speed(push_interval, speed, _step_s(counterpart, m1, market)),
         seed=seed,
         m1=m1,
         known=tuple(known or ()),
@@ -206,15 +223,36 @@ def simulate(  # noqa: PLR0913, PLR0917 - a command's function has the command's
         journal=journal,
         log=None if quiet else lambda text: here.say(f"{provider}: {text}"),
     )
-    return _run(here, options, parse_duration(duration, "--duration") if duration else None)
+    return _run(here, options, market, parse_duration(duration, "--duration") if duration else None)
 
 
-def _run(here: Environment, options: SimulatorOptions, duration_s: float | None) -> int:
+def _captured(paths: list[str] | None, m1: Path | None, *, loop: bool) -> CapturedMarket | None:
+    """What was captured, as a market; None when nothing is named."""
+    if not paths:
+        return None
+    if m1 is not None:
+        raise UsageError("--capture and --m1 are two sources of prices.", hint="Give one of them.")
+    from tickstream.capture.archive import Archive
+    from tickstream.capture.playback import Wanted
+    from tickstream.capture.reading import ReadOptions
+    from tickstream.capture.serving import CapturedMarket
+
+    return CapturedMarket(Archive(paths, ReadOptions(), Wanted("ts_event")), loop=loop)
+
+
+def _step_s(counterpart: type[Counterpart], m1: Path | None, market: CapturedMarket | None) -> float:
+    """The seconds of a step of the market; of events that happen at any moment, of one of their minutes."""
+    if m1 is not None or (market is not None and not market.step_ns):
+        return 60.0
+    return (counterpart.step_ns if market is None else market.step_ns) / NS_PER_SECOND
+
+
+def _run(here: Environment, options: SimulatorOptions, market: CapturedMarket | None, duration_s: float | None) -> int:
     """Serve until a signal, the end of the time, or a failure."""
     from tickstream.cli.signals import Signals
     from tickstream.simulator.server import Simulator
 
-    simulator = Simulator(options)
+    simulator = Simulator(options, market)
     failed = threading.Event()
     # The handler only takes note: an Event that is set in a handler can deadlock with the thread that waits for it.
     with Signals(lambda: None, lambda: None) as signals:
