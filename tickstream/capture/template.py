@@ -119,13 +119,13 @@ class PathTemplate:
         begin = ts_ns - ts_ns % self.period_ns
         moment = time.gmtime(begin // NS_PER_SECOND)
         named = {name: time.strftime(form, moment) for name, form in self._time_fields.items()}
-        return FileKey(str(self.relative({**values, **named})), self._end(begin, moment), symbol)
+        return FileKey(str(self.relative({**values, **named})), self._end(begin, moment.tm_year, moment.tm_mon), symbol)
 
-    def _end(self, begin: int, moment: time.struct_time) -> int:
+    def _end(self, begin: int, year: int, month: int) -> int:
         """When the names of this period are over, ns."""
         if not self._time_fields.keys() & {"month", "year"} or self._time_fields.keys() & {"hour", "date", "day"}:
             return begin + (self.period_ns or 0)
-        year, month = moment.tm_year, moment.tm_mon if "month" in self._time_fields else 12
+        month = month if "month" in self._time_fields else 12
         return timegm((year + month // 12, month % 12 + 1, 1, 0, 0, 0)) * NS_PER_SECOND
 
     def relative(self, values: Mapping[str, str]) -> PurePosixPath:
