@@ -29,6 +29,8 @@ from tickstream.timestamps import Timestamp
 ROWS = 2**12
 """Read at once: about as much as a chunk of lines."""
 
+BUFFER_BYTES = 2**18
+"""Of a column that are read at once: a row group may be as large as its file, and is not held in memory."""
 DAMAGE = (pa.ArrowException, OSError, EOFError)
 
 _KINDS = {tag: row_kind(kind) for tag, kind in EVENT_TYPES.items() if issubclass(kind, MarketEvent)}
@@ -56,7 +58,9 @@ class ParquetFile:
     def __init__(self, name: str, file: BinaryIO, foreign: ForeignColumns) -> None:
         self._name = name
         try:
-            self._file = pq.ParquetFile(file, page_checksum_verification=True)
+            self._file = pq.ParquetFile(
+                file, page_checksum_verification=True, pre_buffer=False, buffer_size=BUFFER_BYTES
+            )
         except DAMAGE as error:
             raise InputError(f"Cannot read {name}: {_words(error)}.") from error
         metadata: dict[bytes, bytes] = self._file.schema_arrow.metadata or {}
