@@ -475,7 +475,7 @@ class TestBooks:
     def test_somebody_else_may_ask_for_a_book_anew(self) -> None:
         one = reading()
         assert isinstance(one.protocol, KrakenProtocol)
-        one.protocol.resubscribe("BTC/USD", one.now)
+        one.protocol.resubscribe(("BTC/USD",), one.now)
         one.wait(0.25)
         one.wait(0.25)
         assert [request["method"] for request in one.sent[-2:]] == ["unsubscribe", "subscribe"]

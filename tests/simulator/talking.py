@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
 from tests.simulator.candles import payloads
 from tickstream import providers, simulator
 from tickstream.events import Event, MarketEvent
+from tickstream.keys import Secret
 from tickstream.providers.base import Feed, FeedProtocol
 from tickstream.simulator.conversation import Conversation
 from tickstream.simulator.faults import parse_fault
@@ -30,7 +32,7 @@ class Pair:
 
     def __init__(
         self, name: str, channel: Channel, *symbols: str, faults: tuple[str, ...] = (),
-        source: MarketSource | None = None, settings: dict[str, str] | None = None, **options: Any,
+        source: MarketSource | None = None, settings: dict[str, str] | None = None, key: str = "a-key", **options: Any,
     ) -> None:  # fmt: skip
         kind = simulator.load(name)
         self.source = source or RandomMarket(form=kind.form, listed=kind.listed, step_ns=kind.step_ns, known=kind.known)
@@ -40,13 +42,15 @@ class Pair:
         talk = misbehaving(kind.conversation)(shared, 0.0, asked, lambda _: None) if faults else None
         self.server: Conversation = talk or kind.conversation(shared, 0.0)
         spec = providers.load(name)
-        feed = Feed(f"wss://localhost{kind.path}", Subscription(symbols, channel), settings=settings or {})
+        secret = Secret(key) if spec.key_env else None
+        feed = Feed(f"wss://localhost{kind.path}", Subscription(symbols, channel), secret, settings=settings or {})
         self.protocol: FeedProtocol = spec.protocol(feed)
         self.now, self.at_ns = 0.0, START_NS
         self.events: list[Event] = []
         self.heard: list[bytes] = []
         self.raw: list[Outgoing] = []
-        self.server.greet(Request("key", kind.path), 0.0)
+        target = urlsplit(self.protocol.connect_request().url)
+        self.server.greet(Request("nonce", target.path, target.query), 0.0)
         self.protocol.open(0.0)
         self.wait(0.0)
 
@@ -91,6 +95,8 @@ class Pair:
         while requests := self.protocol.frames_to_send(self.now):
             self.server.receive(requests, self.now)
             self._hear()
+        self.events += self.protocol.take_events()
+        self.events += self.protocol.take_events()
 
     def _hear(self) -> None:
         messages = payloads(self.server.take_outgoing())

@@ -164,13 +164,14 @@ class KrakenProtocol(SubscribingFeed[_Message | _Reply]):
         }
         return {"method": method, "params": {"channel": CHANNELS[channel], "symbol": symbols, **own.get(channel, {})}}
 
-    def resubscribe(self, symbol: str, now: float) -> None:
-        """Ask for a book anew: at once, or some seconds after the last time."""
-        self._books.pop(symbol, None)
-        at = max(now, self._renewed.get(symbol, -RENEW_AFTER_S) + RENEW_AFTER_S)
-        self._renewed[symbol] = at
-        for method in ("unsubscribe", "subscribe"):
-            self.send(self.request([symbol], method), not_before=at)
+    def resubscribe(self, symbols: tuple[str, ...], now: float) -> None:
+        """Ask for books anew: at once, or some seconds after the last time."""
+        for symbol in symbols:
+            self._books.pop(symbol, None)
+            at = max(now, self._renewed.get(symbol, -RENEW_AFTER_S) + RENEW_AFTER_S)
+            self._renewed[symbol] = at
+            for method in ("unsubscribe", "subscribe"):
+                self.send(self.request([symbol], method), not_before=at)
 
     def on_message(self, message: _Message | _Reply, payload: bytes, ts_recv: Timestamp, now: float) -> None:
         """One message of any type."""
@@ -178,7 +179,8 @@ class KrakenProtocol(SubscribingFeed[_Message | _Reply]):
             case _Tickers():
                 self.give([_quote(one, ts_recv) for one in message.data], payload, ts_recv)
             case _Trades():
-                self.give_numbered([(_trade(one, ts_recv), one.trade_id) for one in message.data], payload, ts_recv)
+                trades = [(_trade(one, ts_recv), one.trade_id, one.trade_id) for one in message.data]
+                self.give_numbered(trades, payload, ts_recv)
             case _Candles():
                 self.give([_bar(one, ts_recv) for one in message.data], payload, ts_recv)
             case _Books():
@@ -217,7 +219,7 @@ class KrakenProtocol(SubscribingFeed[_Message | _Reply]):
         if not kept.is_right(book.checksum):
             message = f"{book.symbol}: our book is not the same as Kraken's; it is asked for anew"
             self.notice(ts_recv, "book_checksum", message, (book.symbol,))
-            self.resubscribe(book.symbol, now)
+            self.resubscribe((book.symbol,), now)
             return None
         ts = book.timestamp and parse_rfc3339(book.timestamp)
         return (BookSnapshot if whole else BookUpdate)(NAME, book.symbol, ts or None, ts_recv, bids, asks)

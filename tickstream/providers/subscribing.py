@@ -10,7 +10,7 @@ import msgspec
 
 from tickstream.continuity import Continuity
 from tickstream.errors import SessionStale
-from tickstream.events import Event, Level, MarketEvent, Trade
+from tickstream.events import Event, Level, MarketEvent
 from tickstream.providers import loose
 from tickstream.providers.base import ConnectRequest, Feed, Phase
 from tickstream.providers.json_feed import UNDECODABLE, JsonFeed, MessageDecoder
@@ -141,14 +141,14 @@ class SubscribingFeed(JsonFeed[Message]):
         good = [event for event in events if self.is_ours(event.symbol, ts)]
         self._take_data(good, {event.symbol for event in good} if self._unanswered else (), payload)
 
-    def give_numbered(self, trades: Sequence[tuple[Trade, int]], payload: bytes, ts: Timestamp) -> None:
-        """The same for trades that the provider numbers without holes: a hole is a gap before the trade."""
+    def give_numbered(self, events: Sequence[tuple[MarketEvent, int, int]], payload: bytes, ts: Timestamp) -> None:
+        """The same for what the provider numbers without holes, first to last: a hole is a gap before the event."""
         good: list[Event] = []
-        for trade, number in trades:
-            if self.is_ours(trade.symbol, ts):
-                gap = self.continuity.follow(trade.symbol, number, number, ts)
-                good += [trade] if gap is None else [gap, trade]
-        self._take_data(good, {trade.symbol for trade, _ in trades} if self._unanswered else (), payload)
+        for event, first, last in events:
+            if self.is_ours(event.symbol, ts):
+                gap = self.continuity.follow(event.symbol, first, last, ts)
+                good += [event] if gap is None else [gap, event]
+        self._take_data(good, {event.symbol for event, _, _ in events} if self._unanswered else (), payload)
 
     def _take_data(self, events: Sequence[Event], symbols: Collection[str], payload: bytes) -> None:
         if events:
