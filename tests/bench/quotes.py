@@ -7,6 +7,7 @@ recur as often as they do in a real feed. Times advance by a minute every 50 quo
 from __future__ import annotations
 
 import random
+from datetime import date, timedelta
 from typing import NamedTuple
 
 from tickstream.session.frames import TEXT, encode_frame
@@ -21,6 +22,7 @@ MANY = 50_000
 STAMP = 10**14
 """Added to a time in microseconds of the monotonic clock: 15 digits for three years of uptime, exact in a float."""
 
+_FIRST_DAY = date(2026, 3, 27)
 _STARTS = {"XAUUSD": (233_150, 2), "USDJPY": (151_234, 3), "BTCUSD": (6_712_345, 2)}
 """Symbol -> price in points, decimals; all others begin at 1.08310."""
 
@@ -40,24 +42,24 @@ class Framed(NamedTuple):
     tail: bytes
 
 
-def quotes(symbols: tuple[str, ...], many: int = MANY) -> list[Quote]:
-    """The same ones on every call."""
+def quotes(symbols: tuple[str, ...], many: int = MANY, *, distinct: bool = False) -> list[Quote]:
+    """The same ones on every call. `distinct`: each symbol once in each minute, as the provider really sends them."""
     rng = random.Random(20260327)
     prices = {symbol: _STARTS.get(symbol, (108_310, 5)) for symbol in symbols}
     made = []
     for number in range(many):
-        symbol = rng.choice(symbols)
+        symbol = symbols[number % len(symbols)] if distinct else rng.choice(symbols)
         before, places = prices[symbol]
         now = before + rng.randint(-3, 3)
         prices[symbol] = now, places
         high, low = max(before, now) + rng.randint(0, 9), min(before, now) - rng.randint(0, 9)
         spread = rng.randint(8, 20)
         shown = [_digits(price, places) for price in (before, high, low, now, now, now + spread)]
-        minute = number // 50 % 1440
+        day, minute = divmod(number // len(symbols) if distinct else number // 50 % 1440, 1440)
         opened, top, bottom, close, bid, ask = shown
         head = (
             f'{{"type":"quote","data":{{"symbol":"{symbol}",'
-            f'"time":"2026-03-27T{minute // 60:02d}:{minute % 60:02d}:00Z",'
+            f'"time":"{_FIRST_DAY + timedelta(day)}T{minute // 60:02d}:{minute % 60:02d}:00Z",'
             f'"open":{opened},"high":{top},"low":{bottom},"close":{close},"bid":{bid},"ask":{ask},'
             f'"spread":{spread},"volume":'
         )

@@ -62,6 +62,7 @@ class Plan:
     rate: int = 0
     tick_us: int = 0
     records: int = 0
+    distinct: int = 0
     close: int = 0
 
     @classmethod
@@ -213,8 +214,8 @@ class Wire:
 class Stock:
     """The frames for some symbols, made once."""
 
-    def __init__(self, symbols: tuple[str, ...]) -> None:
-        made = quotes(symbols)
+    def __init__(self, symbols: tuple[str, ...], distinct: int = 0) -> None:
+        made = quotes(symbols, distinct, distinct=True) if distinct else quotes(symbols)
         frames = [encode_frame(TEXT, b"%b%d%b" % (quote.head, quote.volume, quote.tail)) for quote in made]
         self.bytes = memoryview(b"".join(frames))
         self.ends = [0]
@@ -228,7 +229,7 @@ def blast(wire: Wire, stock: Stock, plan: Plan) -> int:
     sent, ends = 0, stock.ends
     while sent < plan.count:
         wire.listen(0)
-        some = min(MANY, plan.count - sent)
+        some = min(len(ends) - 1, plan.count - sent)
         for first in range(0, some, TOGETHER):
             last = min(first + TOGETHER, some)
             if plan.records:
@@ -260,7 +261,7 @@ def pace(wire: Wire, stock: Stock, plan: Plan) -> int:
     return sent
 
 
-def serve(sock: socket.socket | Encrypted, stocks: dict[tuple[str, ...], Stock]) -> None:
+def serve(sock: socket.socket | Encrypted, stocks: dict[tuple[tuple[str, ...], int], Stock]) -> None:
     """One connection from its upgrade to its end. Raises Gone when it is the client that ends it."""
     wire = Wire(sock)
     plan = Plan.of(wire.upgrade())
@@ -269,14 +270,14 @@ def serve(sock: socket.socket | Encrypted, stocks: dict[tuple[str, ...], Stock])
     asked = wire.message()["symbols"]
     assert isinstance(asked, list)
     symbols = tuple(asked)
-    if symbols not in stocks:
-        stocks[symbols] = Stock(symbols)
+    if (symbols, plan.distinct) not in stocks:
+        stocks[symbols, plan.distinct] = Stock(symbols, plan.distinct)
     wire.say(type="subscribed", symbols=asked, total_subscribed=len(asked))
     tell("ready")
     time.sleep(SETTLE_S)
     tell("begin")
     send: Callable[[Wire, Stock, Plan], int] = pace if plan.rate else blast
-    tell("sent", count=send(wire, stocks[symbols], plan))
+    tell("sent", count=send(wire, stocks[symbols, plan.distinct], plan))
     if plan.close:
         wire.close()
     while True:
@@ -298,7 +299,7 @@ def main() -> None:
         context.load_cert_chain(certificate)
         listeners["tls"] = socket.create_server(("127.0.0.1", 0))
     tell("listening", **{name: one.getsockname()[1] for name, one in listeners.items()})
-    stocks: dict[tuple[str, ...], Stock] = {}
+    stocks: dict[tuple[tuple[str, ...], int], Stock] = {}
     while True:
         for listener in select.select(list(listeners.values()), [], [])[0]:
             sock, _ = listener.accept()
