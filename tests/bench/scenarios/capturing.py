@@ -1,6 +1,6 @@
 """`capturing`: into files that a crash cannot spoil, beside `watch -o jsonl` into a file.
 
-Twenty symbols, each once a minute, since a capture leaves out what it has. Neither program is told when to end: the
+Twenty symbols, each once a minute, since a capture leaves out what it has; a file for each symbol, whatever the day. Neither program is told when to end: the
 work is done when the process, after the last byte was sent, has nothing to do any more.
 """
 
@@ -34,6 +34,7 @@ class Way:
 
     title: str
     more: tuple[str, ...] = ()
+    template: str = "{symbol}"
 
 
 WAYS = {
@@ -41,7 +42,7 @@ WAYS = {
     "jsonl": Way("capture"),
     "gzip": Way("capture --compress gzip", ("--compress", "gzip")),
     "zstd": Way("capture --compress zstd", ("--compress", "zstd")),
-    "raw": Way("capture -o raw", ("-o", "raw")),
+    "raw": Way("capture -o raw", ("-o", "raw"), "{provider}"),
     "csv": Way("capture -o csv", ("-o", "csv")),
 }
 
@@ -68,7 +69,7 @@ def measure(bench: Bench, name: str) -> dict[str, float]:
             used = _until_idle(bench, [*begin, "watch", *TWENTY, "--url", url, "-o", "jsonl", "-q"], stdout=file)
         kept = (folder / "output").read_bytes().count(b"\n")
     else:
-        used = _until_idle(bench, [*begin, "capture", *TWENTY, "--url", url, "--to", str(folder), *WAYS[name].more])
+        used = _until_idle(bench, [*begin, "capture", *TWENTY, "--url", url, "--to", f"{folder}/{WAYS[name].template}", *WAYS[name].more])
         kept = _captured(folder)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.name != "manifest.jsonl")
     shutil.rmtree(folder)
