@@ -22,7 +22,7 @@ from tests.generate.completions import FILES
 
 ROOT = Path(__file__).resolve().parent.parent
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-REQUIREMENT = re.compile(r"^[a-z][a-z0-9-]*>=[0-9.]+,<[0-9.]+$")
+REQUIREMENT = re.compile(r"^[a-z][a-z0-9.-]*>=[0-9.]+,<[0-9.]+(; .+)?$")
 
 
 class Built(NamedTuple):
