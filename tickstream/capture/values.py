@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from tickstream.numbers import Number
-from tickstream.timestamps import Timestamp, from_epoch, parse_rfc3339
+from tickstream.timestamps import NS_PER_SECOND, Timestamp, from_epoch, parse_rfc3339
 
 NANOSECONDS_FROM = 10**17
 """A count of microseconds is smaller until the year 5138, a count of nanoseconds larger since 1973."""
@@ -17,7 +17,20 @@ UNDECODABLE = (msgspec.MsgspecError, RecursionError, ValueError)
 """What decoding may raise on the bytes of a file: never anything else."""
 
 _CACHE_SIZE = 4096
+OUR_LENGTH = len("2026-06-24T14:54:00.123456Z")
+"""Moments as tickstream writes them are read in a third of the time: in files of bars that is half of all."""
+_CLOCK = {f"{at // 60:02d}:{at % 60:02d}:": at * 60 * NS_PER_SECOND for at in range(24 * 60)}
 _NUMBERS_BEGIN = frozenset(b"%c" % one for one in b"-0123456789")
+
+
+class _Days(dict[str, int]):
+    """`2026-06-24T` -> the moment at which that day begins. Raises ValueError."""
+
+    def __missing__(self, beginning: str) -> int:
+        if len(self) >= _CACHE_SIZE:
+            self.clear()
+        ns = self[beginning] = parse_rfc3339(f"{beginning}00:00Z")
+        return ns
 
 
 class Times(dict[Any, Timestamp]):
@@ -33,9 +46,17 @@ class Times(dict[Any, Timestamp]):
         self[written] = ts
         return ts
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._days = _Days()
+
     def parse(self, written: Any) -> Timestamp:
         """The moment. Raises ValueError."""
         if isinstance(written, str):
+            if len(written) == OUR_LENGTH and written[19] == "." and written[26] == "Z" and written.isascii():
+                below, minute = written[17:19] + written[20:26], _CLOCK.get(written[11:17])
+                if minute is not None and below.isdigit() and below < "60":
+                    return Timestamp(self._days[written[:11]] + minute + int(below) * 1000)
             return parse_rfc3339(written)
         if type(written) is not int:
             raise ValueError("a time is neither text nor a whole number")
