@@ -102,7 +102,6 @@ class TestSubscribing:
             (Channel.TRADES, {"trades": "aggTrade"}, "aggTrade"),
             (Channel.BOOK, {}, "depth20@100ms"),
             (Channel.BOOK, {"depth": "5"}, "depth5@100ms"),
-            (Channel.BOOK, {"book": "updates"}, "depth@100ms"),
             (Channel.BARS, {}, "kline_1m"),
             (Channel.BARS, {"interval": "1M"}, "kline_1M"),
         ],
@@ -278,6 +277,13 @@ class TestData:
         (book,) = one.all(BookSnapshot)
         assert (book.symbol, book.ts_event, book.sequence) == ("BNBBTC", None, 160)
         assert [(text(price), text(size)) for price, size in book.asks] == [("0.0026", "100"), ("0.0027", "5")]
+
+    def test_a_book_that_is_wrong_is_mended_by_the_next_message(self) -> None:
+        one = live(channel=Channel.BOOK)
+        sent = len(one.sent)
+        one.protocol.resubscribe(("BNBBTC",), one.now)
+        one.wait(1)
+        assert len(one.sent) == sent
 
     def test_what_was_not_asked_for_is_left_out(self) -> None:
         one = live("BTCUSDT")

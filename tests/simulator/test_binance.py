@@ -147,7 +147,8 @@ def test_partial_books_are_whole_and_uncrossed(depth: str) -> None:
 
 
 def test_updates_are_numbered_on_and_bring_the_book_from_one_snapshot_to_the_next() -> None:
-    pair = Pair("binance", Channel.BOOK, "BTCUSDT", settings={"book": "updates"})
+    pair = Pair("binance", Channel.BOOK, "BTCUSDT")
+    pair.say(method="SUBSCRIBE", params=["btcusdt@depth@100ms"], id=2)
     begin = pair.counterpart._tape  # type: ignore[attr-defined]  # it is Binance's
     candles, _ = pair.source.items(START_NS, START_NS + 40 * 10**9, {"BTCUSDT"}, 100)
     first, last = begin.book(candles[0]), begin.book(candles[-1])
@@ -181,9 +182,11 @@ def test_a_server_that_goes_says_so_and_the_client_leaves() -> None:
         pair.steps(6)
 
 
-@pytest.mark.parametrize(("channel", "settings"), [(Channel.TRADES, {}), (Channel.BOOK, {"book": "updates"})])
-def test_what_is_lost_is_a_gap_with_its_count(channel: Channel, settings: dict[str, str]) -> None:
-    pair = Pair("binance", channel, "BTCUSDT", faults=("lost@4",), settings=settings)
+@pytest.mark.parametrize("stream", ["trade", "depth"])
+def test_what_is_lost_is_a_gap_with_its_count(stream: str) -> None:
+    pair = Pair("binance", Channel.TRADES, "BTCUSDT", faults=("lost@4",))
+    pair.say(method="UNSUBSCRIBE", params=["btcusdt@trade"], id=2)
+    pair.say(method="SUBSCRIBE", params=[f"btcusdt@{stream}"], id=3)
     pair.steps(12)
     assert [(gap.reason, gap.missed) for gap in pair.all(Gap)] == [("sequence", 1)]
 
@@ -281,7 +284,11 @@ def test_a_recorded_book_of_updates_goes_on_as_updates() -> None:
     later = Timestamp(START_NS + 2 * 10**9)
     whole = BookSnapshot("binance", "BTCUSDT", ts, ts, ((number("1.0"), number("2")),), ((number("2.0"), number("1")),))
     change = BookUpdate("binance", "BTCUSDT", later, later, ((number("1.0"), number("0")),), ())
-    pair = served(Channel.BOOK, whole, change, change, book="updates")
+    pair = served(Channel.BOOK)
+    pair.say(method="SUBSCRIBE", params=["btcusdt@depth"], id=2)
+    pair.say(method="UNSUBSCRIBE", params=["btcusdt@depth20@100ms"], id=3)
+    pair.server.deliver(pair.counterpart.round([whole, change, change]), pair.now)
+    pair.wait(0.0)
     (update,) = pair.all(BookUpdate)
     assert [(text(price), text(size)) for price, size in update.bids] == [("1.0", "0.00000000")]
     assert update.asks == ()

@@ -2,8 +2,8 @@
 
 Wire facts are from github.com/binance/binance-spot-api-docs (web-socket-streams.md) unless a comment says "convention".
 Prices and sizes are JSON strings. `m` says that the buyer was the maker: the taker sold. The top of the book and the
-partial book come without a time. The book of the setting `book = "updates"` begins nowhere: its snapshot is to be had
-from Binance's REST API only; that of `snapshots`, the default, is whole in each message.
+partial book come without a time. Of a book the best 20 levels are asked for, whole in each message. The updates of a
+whole book are read where they come, but not asked for: their snapshot is to be had from the REST API only.
 """
 
 from __future__ import annotations
@@ -134,16 +134,22 @@ class BinanceProtocol(SubscribingFeed[_Message]):
         params = [f"{symbol.lower()}@{self._stream()}" for symbol in symbols]
         return {"method": "SUBSCRIBE", "params": params, "id": len(self._requested)}
 
+    def resubscribe(self, symbols: tuple[str, ...], now: float) -> None:
+        """Nothing is to be asked for: a partial book comes whole each time, and of updates there are no snapshots."""
+
     def _stream(self) -> str:
         match self.feed.subscription.channel:
             case Channel.TRADES:
                 return self.setting("trades")
             case Channel.BOOK:
-                return "depth@100ms" if self.setting("book") == "updates" else f"depth{self.setting('depth')}@100ms"
+                return f"depth{self.setting('depth')}@100ms"
             case Channel.BARS:
                 return f"kline_{self.setting('interval')}"
             case _:
                 return "bookTicker"
+
+    def resubscribe(self, symbols: tuple[str, ...], now: float) -> None:
+        """The next message is a whole book."""
 
     def receive(self, payloads: Sequence[bytes], ts_recv: Timestamp, now: float) -> None:
         """What came together with the end of the server is data as well. Raises ConnectionLost after it."""
@@ -282,12 +288,7 @@ SPEC = ProviderSpec(
     protocol=BinanceProtocol,
     max_connections=10,
     data_silence_s=900.0,
-    settings={
-        "interval": INTERVALS,
-        "depth": ("20", "10", "5"),
-        "book": ("snapshots", "updates"),
-        "trades": ("trade", "aggTrade"),
-    },
+    settings={"interval": INTERVALS, "depth": ("20", "10", "5"), "trades": ("trade", "aggTrade")},
     site="https://github.com/binance/binance-spot-api-docs",
     free_tier="all of it: market data needs no key",
     limits=(
