@@ -14,7 +14,7 @@ from tests.test_order_book import SIDE, Naive, shown
 from tickstream.events import Batch, BookSnapshot, BookUpdate, Event, Gap, Level, Notice
 from tickstream.numbers import text
 from tickstream.pipeline.base import Stage
-from tickstream.pipeline.book import BookStage
+from tickstream.pipeline.book import BookRequest, BookStage
 from tickstream.timestamps import NS_PER_SECOND, Timestamp
 
 Pairs = tuple[tuple[str, str], ...]
@@ -47,7 +47,7 @@ class Run:
         return [event for event in self.out if type(event) is kind]
 
     def asked(self) -> list[str]:
-        return [symbol for _, symbol in self.stage.take_requests()]
+        return [request.symbol for request in self.stage.take_requests()]
 
 
 def prices(event: Event) -> tuple[list[str], list[str]]:
@@ -85,6 +85,26 @@ def test_updates_before_the_first_snapshot_belong_to_no_book() -> None:
     assert run.stage.withheld == 1
     assert run.asked() == []
     assert run.stage.books() == {}
+
+
+def test_updates_that_go_on_without_a_snapshot_are_told_and_one_is_asked_for() -> None:
+    run = Run()
+    for second in range(10):
+        assert run.hear(second * SECOND, update(second * SECOND)) == []
+    (told,) = run.hear(10 * SECOND, update(10 * SECOND))
+    assert isinstance(told, Notice)
+    assert (told.code, told.symbols) == ("book_without_snapshot", ("S",))
+    assert run.stage.take_requests() == [BookRequest(1, 1, "S")]
+    assert run.hear(11 * SECOND, update(11 * SECOND)) == []
+    gap, _ = run.hear(1, snapshot(1))
+    assert gap == Gap("kraken", ("S",), "book", at(0), at(1), 1, 1)
+
+
+def test_a_new_connection_has_time_again_to_bring_a_snapshot() -> None:
+    run = Run()
+    run.hear(0, update(0))
+    assert run.hear(1, update(1), epoch=2) == []
+    assert run.asked() == []
 
 
 class TestACrossedBook:
@@ -285,6 +305,67 @@ class TestAtAnInterval:
         gap, new = run.hear(1.6, snapshot(1.6))
         assert isinstance(gap, Gap)
         assert prices(new) == (["1.10", "1.09"], ["1.20", "1.21"])
+
+
+class TestByTheClock:
+    def test_what_has_changed_is_shown_though_nothing_comes(self) -> None:
+        run = Run(every_ns=MINUTE, depth=1)
+        run.hear(0.5, snapshot(0.5))
+        run.hear(0.6, update(0.6, bids=(("1.11", "1"),)), epoch=1)
+        assert run.stage.due(at(0.9)) == []
+        (shown_at_one,) = run.stage.due(at(1))
+        assert (shown_at_one.session, shown_at_one.epoch, shown_at_one.ts_recv) == (1, 1, at(0.6))
+        assert shown_at_one.market_only
+        assert [prices(event) for event in shown_at_one.events] == [(["1.11"], ["1.20"])]
+        assert run.stage.due(at(2)) == []
+
+    def test_each_session_in_its_own_batch(self) -> None:
+        run = Run(every_ns=MINUTE)
+        for session_number, symbol in ((1, "S"), (2, "T")):
+            run.hear(0, snapshot(0, symbol=symbol), session=session_number)
+            run.hear(0.1, update(0.1, bids=(("1.11", "1"),), symbol=symbol), session=session_number)
+        batches = run.stage.due(at(1))
+        assert [(one.session, [event.symbol for event in one.market_events()]) for one in batches] == [
+            (1, ["S"]),
+            (2, ["T"]),
+        ]
+
+    def test_a_batch_shows_only_the_books_of_its_own_session(self) -> None:
+        run = Run(every_ns=MINUTE)
+        run.hear(0, snapshot(0))
+        run.hear(0.1, update(0.1, bids=(("1.11", "1"),)))
+        assert run.hear(1, quote("Q", 1), session=2) == [quote("Q", 1)]
+        assert len(run.stage.finish(at(2))) == 1
+
+    def test_without_an_interval_nothing_is_due(self) -> None:
+        run = Run()
+        run.hear(0, snapshot(0))
+        assert run.stage.due(at(5)) == []
+
+
+class TestARecordedStream:
+    def test_a_gap_in_it_is_told_once_and_nobody_is_asked(self) -> None:
+        run = Run(recorded=True)
+        run.hear(0, snapshot(0))
+        told = Gap("kraken", ("S",), "book", at(0), at(2), 1, 1)
+        assert run.hear(2, told, update(2)) == [told]
+        again = snapshot(2)
+        assert run.hear(2, again) == [again]
+        assert run.asked() == []
+
+    def test_a_crossed_book_in_it_is_withheld_all_the_same(self) -> None:
+        run = Run(recorded=True)
+        run.hear(0, snapshot(0))
+        (told,) = run.hear(1, update(1, bids=(("1.20", "1"),)))
+        assert isinstance(told, Notice)
+        assert run.asked() == []
+        assert run.hear(2, snapshot(2))[0] == Gap("kraken", ("S",), "book", at(0), at(2), 1, 1)
+
+    def test_updates_from_the_middle_of_it_belong_to_no_book(self) -> None:
+        run = Run(recorded=True)
+        assert run.hear(0, update(0)) == []
+        assert run.hear(1, update(1)) == []
+        assert run.asked() == []
 
 
 @given(st.lists(st.tuples(st.booleans(), SIDE, SIDE, st.integers(0, 3)), max_size=12))

@@ -2,12 +2,13 @@
 
 A book that contradicts itself, or whose updates were dropped on the way, is withheld until a new snapshot comes: the
 stage asks for one, and says the time between as a gap. It stands before the stage that counts gaps. Time is that of the
-data.
+data, and what is due by the clock while none comes is told by `due`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import NamedTuple
 
 import msgspec
 
@@ -19,10 +20,21 @@ from tickstream.timestamps import NS_PER_SECOND, Timestamp
 CHECKSUM_NOTICE = "book_checksum"
 """A provider's protocol says so of a book whose checksum was wrong; it asks for a new one itself."""
 BROKEN_NOTICE = "book_broken"
+WITHOUT_NOTICE = "book_without_snapshot"
+SNAPSHOT_WITHIN_NS = 10 * NS_PER_SECOND
+"""After the first update of a book, where nothing is known of it yet."""
 
 FIRST_WAIT_NS = NS_PER_SECOND
 LONGEST_WAIT_NS = 60 * NS_PER_SECOND
 """From one request for the same book to the next: doubled each time, until a book has held so long."""
+
+
+class BookRequest(NamedTuple):
+    """The book of a symbol has to begin anew on this connection. Another connection has begun it anew already."""
+
+    session: int
+    epoch: int
+    symbol: str
 
 
 class _Track(msgspec.Struct):
@@ -43,6 +55,8 @@ class _Track(msgspec.Struct):
     ts_recv: Timestamp = Timestamp(0)
     sequence: int | None = None
     """Of the last event that went into it."""
+    waits_since: Timestamp | None = None
+    """The first update for which there was no book."""
     next_request: int = 0
     wait_ns: int = FIRST_WAIT_NS
 
@@ -53,20 +67,24 @@ class BookStage:
     With it, updates end here: of each book that has changed a snapshot of the `depth` best levels (None: all) is given
     every so many nanoseconds, and at once when it is new. `withheld` counts the events left out because there was no
     good book to put them into.
+
+    `recorded`: the stream was recorded behind such a stage. A gap in it tells what was missing, so no other one is made
+    of it, and there is nobody to ask.
     """
 
-    def __init__(self, *, every_ns: int | None = None, depth: int | None = None) -> None:
+    def __init__(self, *, every_ns: int | None = None, depth: int | None = None, recorded: bool = False) -> None:
         self._every_ns = every_ns
         self._depth = depth
+        self._recorded = recorded
         self._tracks: dict[tuple[int, str], _Track] = {}
         self._epochs: dict[int, int] = {}
-        self._next_show = 0
+        self._next_show: dict[int, int] = {}
         self._requests: dict[tuple[int, str], None] = {}
         self.withheld = 0
 
     def process(self, batch: Batch) -> Batch:
         """Put the book events of a batch into their books."""
-        out: list[Event] = self._due(batch.ts_recv)
+        out: list[Event] = list(self._due(batch.session, batch.ts_recv))
         if self._epochs.get(batch.session) != batch.epoch:
             self._epochs[batch.session] = batch.epoch
             out += self._begin_anew(batch.session)
@@ -84,15 +102,28 @@ class BookStage:
 
     def finish(self, now: Timestamp) -> list[Event]:
         """The run ends: the last state of the books that have changed, and the gaps of those that are wrong."""
-        out = self._shown() if self._every_ns is not None else []
+        out: list[Event] = []
+        for session in self._epochs if self._every_ns is not None else ():
+            out += self._shown(session)
         for track in self._tracks.values():
             out += self._end_of_gap(track, now)
         return out
 
-    def take_requests(self) -> list[tuple[int, str]]:
-        """Sessions and symbols whose book has to begin again: subscribe to these anew. Each is named once."""
+    def due(self, now: Timestamp) -> list[Batch]:
+        """What is to be shown by the clock, though no data has come: a batch for each session."""
+        batches = []
+        for session, epoch in self._epochs.items() if self._every_ns is not None else ():
+            if events := self._due(session, now):
+                latest = max(event.ts_recv for event in events)
+                batches.append(Batch(session, epoch, latest, events, market_only=True))
+        return batches
+
+    def take_requests(self) -> list[BookRequest]:
+        """What has to be subscribed to anew. Each book is named once."""
+        if not self._requests:
+            return []
         requests, self._requests = list(self._requests), {}
-        return requests
+        return [BookRequest(session, self._epochs[session], symbol) for session, symbol in requests]
 
     def books(self) -> dict[str, OrderBook]:
         """The books that are good now, by symbol: to look at, not to change."""
@@ -104,7 +135,7 @@ class BookStage:
         for track in self._of(session):
             if track.good and track.changed and self._every_ns is not None:
                 out.append(self._show(track))
-            track.good = False
+            track.good, track.waits_since = False, None
             self._requests.pop((session, track.symbol), None)
         return out
 
@@ -123,9 +154,7 @@ class BookStage:
     def _update(self, track: _Track, event: BookUpdate) -> list[Event]:
         if not track.good:
             self.withheld += 1
-            if track.broken_since is not None:
-                self._request(track, event.ts_recv)
-            return []
+            return self._without_book(track, event.ts_recv)
         problem = _problem(track.book, event)
         if problem:
             self.withheld += 1
@@ -133,12 +162,22 @@ class BookStage:
         self._took(track, event)
         return [event] if self._every_ns is None else []
 
+    def _without_book(self, track: _Track, ts: Timestamp) -> list[Event]:
+        """An update that nothing is known to put into. A snapshot is on its way, or it is time to ask for one."""
+        if track.broken_since is not None:
+            self._request(track, ts)
+        elif track.waits_since is None:
+            track.waits_since = ts
+        elif ts - track.waits_since >= SNAPSHOT_WITHIN_NS and not self._recorded:
+            return self._break(track, ts, "updates come without a snapshot", code=WITHOUT_NOTICE)
+        return []
+
     def _snapshot(self, track: _Track, event: BookSnapshot) -> list[Event]:
         problem = _problem(track.book, event)
         if problem:
             self.withheld += 1
             return self._break(track, event.ts_recv, problem)
-        begins = not track.good
+        begins, track.waits_since = not track.good, None
         if begins:
             track.good, track.good_since = True, event.ts_recv
         self._took(track, event)
@@ -169,16 +208,21 @@ class BookStage:
         out: list[Event] = []
         for track in self._of(batch.session) if symbols else ():
             if track.good and track.symbol in symbols:
-                out += self._break(track, batch.ts_recv, problem, ask=ask)
+                if self._recorded:
+                    track.good = track.changed = False
+                else:
+                    out += self._break(track, batch.ts_recv, problem, ask=ask)
         return out
 
-    def _break(self, track: _Track, ts: Timestamp, problem: str, *, ask: bool = True) -> list[Event]:
+    def _break(
+        self, track: _Track, ts: Timestamp, problem: str, *, ask: bool = True, code: str = BROKEN_NOTICE
+    ) -> list[Event]:
         """The book is wrong since its last good moment. `ask` for a new one now; otherwise when none comes soon."""
         news = track.good or track.broken_since is None
         if track.good and ts - track.good_since >= LONGEST_WAIT_NS:
             track.wait_ns = FIRST_WAIT_NS
         if track.broken_since is None:
-            track.broken_since = track.ts_recv or ts
+            track.broken_since = track.ts_recv or track.waits_since or ts
         track.good = track.changed = False
         if ask:
             self._request(track, ts)
@@ -186,10 +230,10 @@ class BookStage:
             track.next_request = ts + track.wait_ns
         if not news:
             return []
-        return [Notice(track.provider, ts, BROKEN_NOTICE, f"{track.symbol}: {problem}", (track.symbol,))]
+        return [Notice(track.provider, ts, code, f"{track.symbol}: {problem}", (track.symbol,))]
 
     def _request(self, track: _Track, ts: Timestamp) -> None:
-        if ts >= track.next_request:
+        if ts >= track.next_request and not self._recorded:
             self._requests[track.session, track.symbol] = None
             track.next_request = ts + track.wait_ns
             track.wait_ns = min(2 * track.wait_ns, LONGEST_WAIT_NS)
@@ -203,17 +247,17 @@ class BookStage:
 
     # --- snapshots at an interval ------------------------------------------------------------------------------
 
-    def _due(self, now: Timestamp) -> list[Event]:
+    def _due(self, session: int, now: Timestamp) -> list[MarketEvent]:
         """The books as they were at the end of the last interval, when this one is over: `now` brings what is new."""
-        if self._every_ns is None or now < self._next_show:
+        if self._every_ns is None or now < self._next_show.get(session, 0):
             return []
-        self._next_show = (now // self._every_ns + 1) * self._every_ns
-        return self._shown()
+        self._next_show[session] = (now // self._every_ns + 1) * self._every_ns
+        return self._shown(session)
 
-    def _shown(self) -> list[Event]:
-        return [self._show(track) for track in self._tracks.values() if track.good and track.changed]
+    def _shown(self, session: int) -> list[MarketEvent]:
+        return [self._show(track) for track in self._of(session) if track.good and track.changed]
 
-    def _show(self, track: _Track) -> Event:
+    def _show(self, track: _Track) -> MarketEvent:
         track.changed = False
         bids, asks = track.book.depth(self._depth)
         return BookSnapshot(track.provider, track.symbol, track.ts_event, track.ts_recv, bids, asks, track.sequence)

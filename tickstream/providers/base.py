@@ -217,6 +217,15 @@ class FeedProtocol(ABC):
         """True when `take_events` would give some."""
         return bool(self._events or self._glimpses)
 
+    def resubscribe(self, symbols: tuple[str, ...], now: float) -> None:  # noqa: ARG002 - for those that pace
+        """The books of these symbols are wrong: have the provider begin each of them anew, with a snapshot.
+
+        Raises ProviderError: a new connection begins everything anew. Override it where the provider can do it for a
+        symbol alone, or where each of its messages is a whole book.
+        """
+        text = f"{self.spec.title}: the book of {', '.join(symbols)} is wrong, and begins anew with a new connection."
+        raise ProviderError(text, code="book_broken", symbols=symbols)
+
     def closed(self, code: int | None, reason: str) -> TickstreamError | None:  # noqa: ARG002 - for those whose codes mean something
         """The provider's meaning of the end of a connection, or None: the session then does as RFC 6455 says.
 

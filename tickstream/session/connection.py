@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import deque
 
 import msgspec
 
@@ -50,8 +51,19 @@ class Connection:
         self._refused = 0
         self._quota_used_up = False
         self._missed_a_pong = False
+        self._wrong_books: deque[str] = deque()
         self.live = False
         self.got_data = False
+
+    @property
+    def epoch(self) -> int:
+        """Its number among the connections of the session."""
+        return self._epoch
+
+    def resubscribe(self, symbol: str) -> None:
+        """Have the book of this symbol begin anew. Thread-safe, returns at once."""
+        self._wrong_books.append(symbol)
+        self._wire.wake()
 
     def run(self) -> None:
         """The conversation. Returns after a clean goodbye when `stop` is set; raises why it ended otherwise."""
@@ -60,6 +72,8 @@ class Connection:
         self._watch.opened(now)
         try:
             while not self._stop.is_set():
+                if self._wrong_books:
+                    self._begin_books_anew()
                 for payload in self._protocol.frames_to_send(self._clock.monotonic()):
                     self._wire.send(payload)
                 self._look_at_the_time(self._read())
@@ -75,6 +89,12 @@ class Connection:
             self._wire.abort()
             raise
         self._take_late(self._wire.close(1000))
+
+    def _begin_books_anew(self) -> None:
+        symbols: dict[str, None] = {}
+        while self._wrong_books:
+            symbols[self._wrong_books.popleft()] = None
+        self._protocol.resubscribe(tuple(symbols), self._clock.monotonic())
 
     # --- reading -----------------------------------------------------------------------------------------------
 

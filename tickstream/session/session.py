@@ -33,6 +33,7 @@ class Session:
         self._outbox = outbox
         self._retry = retry
         self._wire: Wire | None = None
+        self._connection: Connection | None = None
         self.error: TickstreamError | None = None
         """Why the session ended, None when it was told to."""
 
@@ -58,10 +59,19 @@ class Session:
         if wire is not None:
             wire.wake()
 
+    def resubscribe(self, symbol: str, epoch: int) -> None:
+        """The book of this symbol is wrong: have it begin anew. Thread-safe.
+
+        Nothing is to be done when another connection than that `epoch` stands: it began with new books.
+        """
+        connection = self._connection
+        if connection is not None and connection.epoch == epoch:
+            connection.resubscribe(symbol)
+
     def _connect_and_stream(self) -> TickstreamError | None:
         context, status, clock = self._context, self._status, self._context.clock
         protocol = context.spec.protocol(self._feed)
-        connection: Connection | None = None
+        connection = self._connection = None
         opened = clock.monotonic()
         status.state = "connecting"
         try:
@@ -71,14 +81,14 @@ class Session:
             status.bytes_before += status.bytes_received
             status.bytes_received = 0
             status.step = protocol.phase.value
-            connection = Connection(wire, protocol, context, status, self._outbox)
+            connection = self._connection = Connection(wire, protocol, context, status, self._outbox)
             opened = clock.monotonic()
             self._retry.connected(opened)
             connection.run()
         except TickstreamError as error:
             return error
         finally:
-            self._wire = None
+            self._wire = self._connection = None
             status.paused = False
             if protocol.refused:
                 self._feed = msgspec.structs.replace(self._feed, refused=self._feed.refused | protocol.refused.keys())

@@ -68,6 +68,10 @@ class Supervisor:
         for session in self.sessions:
             session.wake()
 
+    def resubscribe(self, session: int, epoch: int, symbol: str) -> None:
+        """The book of a symbol is wrong: have that connection begin it anew. Returns at once, from any thread."""
+        self.sessions[session - 1].resubscribe(symbol, epoch)
+
     def join(self, seconds: float) -> bool:
         """Wait for the threads, `seconds` at the most in all; True when all have ended."""
         clock = self._context.clock
