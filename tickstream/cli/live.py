@@ -30,6 +30,7 @@ from tickstream.status import RunStatus
 from tickstream.subscriptions import Channel, Subscription
 from tickstream.suggestions import did_you_mean, shown
 from tickstream.symbols import SymbolForm, resolve_symbols
+from tickstream.timestamps import NS_PER_SECOND
 
 if TYPE_CHECKING:
     from tickstream.session.transport import DialOptions
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
 DEMO_KEY = "demo"
 DEMO_SYMBOLS = ("EURUSD", "GBPUSD", "USDJPY", "XAUUSD", "BTCUSD")
 DEMO_PLAN = "pro"
-DEMO_SPEED = 60.0
-"""One market minute a second."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +168,8 @@ def the_key(
 ) -> FoundKey | None:
     """The key to send and its origin, None for a provider that has none.
 
-    A server on this machine (a simulator) gets a made-up one when none is set. Raises ConfigError when there is none.
+    Where none is set, it is the provider's demo key, if it publishes one; a server on this machine (a simulator) gets a
+    made-up one. Raises ConfigError when there is none.
     """
     if spec.key_env is None:
         return None
@@ -183,6 +183,8 @@ def the_key(
     )
     if found is not None:
         return found
+    if spec.demo_key is not None:
+        return FoundKey(Secret(spec.demo_key), f"the demo key that {spec.title} publishes: {spec.key_env} is not set")
     if is_loopback(parse_target(url).host):
         return FoundKey(Secret(DEMO_KEY), "made up: none is set, and the server is on this machine")
     raise ConfigError(
@@ -211,12 +213,18 @@ def dial_options(env: Environment, options: FeedOptions, spec: ProviderSpec) -> 
 
 @contextlib.contextmanager
 def demo_server(spec: ProviderSpec) -> Iterator[Simulator]:
-    """The simulator of this provider behind --demo, for as long as the context lasts."""
+    """The simulator of this provider behind --demo, for as long as the context lasts: a step of its market a second."""
+    from tickstream.simulator import load
     from tickstream.simulator.options import SimulatorOptions
     from tickstream.simulator.server import Simulator
 
-    plan, accepted = (DEMO_PLAN, (DEMO_KEY,)) if spec.key_env else (None, ())
-    with Simulator(SimulatorOptions(provider=spec.name, speed=DEMO_SPEED, plan=plan, keys=accepted)) as server:
+    kind = load(spec.name)
+    plan = DEMO_PLAN if DEMO_PLAN in kind.plans else None
+    accepted = (DEMO_KEY,) if "keys" in kind.honours else ()
+    options = SimulatorOptions(
+        provider=spec.name, speed=kind.step_ns / NS_PER_SECOND, plan=plan, keys=accepted, market_hours="ignore"
+    )
+    with Simulator(options) as server:
         yield server
 
 
@@ -249,7 +257,12 @@ def _build(
     status = RunStatus(label, spec.name, supervisor.statuses, symbols, meter)
     preface = []
     if options.demo:
-        preface.append(f"DEMO: made-up prices from a simulator on this machine ({url}), one candle a second.")
+        pace = "one candle a second" if channel is Channel.BARS else "new ones every second"
+        preface.append(f"DEMO: made-up prices from a simulator on this machine ({url}), {pace}.")
+    elif key is not None and spec.demo_key is not None and key == Secret(spec.demo_key):
+        preface.append(
+            f"The key is {spec.demo_key}, which {spec.title} publishes for a try; {spec.key_env} is for one of yours."
+        )
     if rates:
         named = DEMO_PLAN if options.demo else own.plan and str(own.plan.value)
         plan = rates.plan(named) if named else None
