@@ -134,9 +134,6 @@ class BinanceProtocol(SubscribingFeed[_Message]):
         params = [f"{symbol.lower()}@{self._stream()}" for symbol in symbols]
         return {"method": "SUBSCRIBE", "params": params, "id": len(self._requested)}
 
-    def resubscribe(self, symbols: tuple[str, ...], now: float) -> None:
-        """Nothing is to be asked for: a partial book comes whole each time, and of updates there are no snapshots."""
-
     def _stream(self) -> str:
         match self.feed.subscription.channel:
             case Channel.TRADES:
