@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import goals, machine
+from tests.bench import goals, machine, readme
 from tests.bench.bench import Bench, Effort, Results
 from tests.bench.processes import Failed
 from tests.bench.report import markdown
@@ -39,6 +39,7 @@ def arguments() -> argparse.Namespace:
     more("--rounds", type=int, metavar="N", help="medians of so many (5)")
     more("--cache", type=Path, default=cache_folder(), metavar="DIR", help="default: %(default)s")
     more("--json", type=Path, metavar="FILE", help="default: result.json in the cache folder")
+    more("--readme", action="store_true", help="write the figures into the README")
     more("--markdown", type=Path, metavar="FILE", help="default: result.md in the cache folder")
     return parser.parse_args()
 
@@ -92,6 +93,8 @@ def main() -> None:
             as_json.write_text(json.dumps({"machine": about, "results": results}, indent=1) + "\n", "utf-8")
             as_markdown.write_text(text + "\n", "utf-8")
     print(text)
+    if options.readme:
+        readme.update(results, about)
     bench.say(f"written: {as_json}, {as_markdown}")
     sys.exit(0 if len(results) == len(names) else 1)
 

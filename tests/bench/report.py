@@ -20,8 +20,8 @@ def number(value: float | None, places: int, unit: str = "") -> str:
 
 
 def markdown(table: Table) -> str:
-    """The table under its heading."""
-    lines = [f"### {table.title}", ""]
+    """The table under its heading, if it has one."""
+    lines = [f"### {table.title}", ""] if table.title else []
     lines.append("| " + " | ".join(table.columns) + " |")
     lines.append("|---" + "|---:" * (len(table.columns) - 1) + "|")
     lines += ["| " + " | ".join(row) + " |" for row in table.rows]

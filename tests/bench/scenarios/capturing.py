@@ -69,7 +69,10 @@ def measure(bench: Bench, name: str) -> dict[str, float]:
             used = _until_idle(bench, [*begin, "watch", *TWENTY, "--url", url, "-o", "jsonl", "-q"], stdout=file)
         kept = (folder / "output").read_bytes().count(b"\n")
     else:
-        used = _until_idle(bench, [*begin, "capture", *TWENTY, "--url", url, "--to", f"{folder}/{WAYS[name].template}", *WAYS[name].more])
+        used = _until_idle(
+            bench,
+            [*begin, "capture", *TWENTY, "--url", url, "--to", f"{folder}/{WAYS[name].template}", *WAYS[name].more],
+        )
         kept = _captured(folder)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.name != "manifest.jsonl")
     shutil.rmtree(folder)
