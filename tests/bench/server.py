@@ -35,7 +35,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from tests.bench.quotes import MANY, STAMP, Framed, framed, quotes
+from tests.bench.quotes import STAMP, Framed, framed, quotes
 from tickstream.session.frames import CLOSE, PING, PONG, TEXT, FrameReader, encode_close, encode_frame
 
 SETTLE_S = 0.05

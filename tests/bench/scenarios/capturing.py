@@ -1,7 +1,8 @@
 """`capturing`: into files that a crash cannot spoil, beside `watch -o jsonl` into a file.
 
-Twenty symbols, each once a minute, since a capture leaves out what it has; a file for each symbol, whatever the day. Neither program is told when to end: the
-work is done when the process, after the last byte was sent, has nothing to do any more.
+Twenty symbols, each once a minute, since a capture leaves out what it has; a file for each, whatever the day. Neither
+program is told when to end: the work is done when the process, after the last byte was sent, has nothing to do any
+more.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ def _until_idle(bench: Bench, command: list[str], **more: Any) -> tuple[float, f
                 worked, busy_until = now, time.monotonic()
         child.interrupt()
         used = child.wait()
-        if used.code != 130:  # noqa: PLR2004 - as Ctrl-C ends it
+        if used.code != 130:
             raise Failed(f"exit code {used.code}\n{child.said()}")
     return busy_until - begin, worked - before, used.peak_kib
 
