@@ -211,6 +211,37 @@ def test_a_part_at_rest_is_opened_again_and_a_changed_one_is_not(tmp_path: Path)
     assert (tmp_path / "x-001.jsonl").read_bytes().count(b"\n") == 3, "the next run keeps what is in the changed one"
 
 
+def test_a_part_that_is_truncated_under_us_is_followed_by_another(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    rig.take(1)
+    rig.writer.parts.sync()
+    os.truncate(tmp_path / "x.jsonl.part", 0)  # `copytruncate` of logrotate
+    rig.take(2)
+    rig.writer.parts.sync()
+    rig.take(3)
+    assert rig.said == ["file_vanished"]
+    rig.writer.close()
+    rig.folder.close()
+    storing.run_in(tmp_path, range(0))
+    assert [minute for _, minute in storing.assert_sound(tmp_path)] == [3, 2]
+
+
+def test_a_leftover_that_vanishes_or_changes_is_noticed_when_it_is_written_to(tmp_path: Path) -> None:
+    for change in (Path.unlink, lambda path: path.write_bytes(b"less\n")):
+        rig = Rig(tmp_path)
+        part = tmp_path / "y.jsonl.part"
+        part.write_bytes(storing.encoded([storing.bar("EURUSD", 0)]))
+        entry = PartOpened(run="R", ts=Timestamp(0), file="x.jsonl", part=part.name, format="jsonl",
+                           compression="none", provider="tickatlas")  # fmt: skip
+        rig.writer.adopt(PartFile(tmp_path, entry, CODECS["none"], prior=part.stat().st_size), go_on=True)
+        change(part)
+        rig.take(1)
+        assert rig.said == ["file_vanished"]
+        rig.writer.parts.complete_all()
+        rig.folder.close()
+        part.unlink(missing_ok=True)
+
+
 def test_many_small_batches_are_one_member_and_large_ones_do_not_wait(tmp_path: Path) -> None:
     rig = Rig(tmp_path, "gzip")
     rig.take(*range(100))

@@ -34,6 +34,8 @@ class Place(Enum):
     HERE = "here"
     MOVED = "moved"
     DELETED = "deleted"
+    CHANGED = "changed"
+    """Truncated, or written to."""
 
 
 class PartFile:
@@ -133,14 +135,14 @@ class PartFile:
 
     def place(self) -> Place:
         """Where the file is now."""
-        if self._identity is None:
-            return Place.HERE
+        if self._identity is None and not self.prior:
+            return Place.HERE  # it has not been made
         try:
             status = self.path.lstat()
         except (FileNotFoundError, NotADirectoryError):
             status = None
-        if status is not None and (status.st_dev, status.st_ino) == self._identity:
-            return Place.HERE
+        if status is not None and self._identity in (None, (status.st_dev, status.st_ino)):
+            return Place.HERE if status.st_size == self.size else Place.CHANGED
         if self._fd is not None and os.fstat(self._fd).st_nlink > 0:
             return Place.MOVED
         return Place.DELETED if self._fd is not None or status is None else Place.MOVED

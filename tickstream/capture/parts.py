@@ -273,25 +273,28 @@ class Parts:
         """
         self._folder.ensure(self._room, lambda: self.entries)
         place = part.place()
-        what = place.value if place is not Place.HERE else "changed" if disk.is_regular(part.path) else "deleted"
         self._detach(part)
-        content = f"the {part.tally.events:,} events in it are gone" if part.counted else "what was in it is gone"
-        lost = f"; {content}" if what == "deleted" else ""
-        self._report("file_vanished", f"{part.path} was {what} while it was written{lost}. A new file goes on")
-        if what != "changed":
-            now, reason = self._clock.now_ns(), f"{what} by somebody else"
-            gone = FileDeleted(run=self._folder.run.run, file=part.entry.part, ts=now, reason=reason)
-            self._folder.list([gone], self._room)
+        self._tell_displaced(part, place)
         new = self._next(part)
-        if place is Place.MOVED:
+        if place in (Place.MOVED, Place.CHANGED):
             new.take_pending(part)
-            self._sync_moved(part)
+            self._sync_displaced(part)
         else:
             self._move(part, new)
         part.rest()
         return new
 
-    def _sync_moved(self, part: PartFile) -> None:
+    def _tell_displaced(self, part: PartFile, place: Place) -> None:
+        what = "deleted" if place is Place.HERE else place.value  # here: its folder went before it was made
+        content = f"the {part.tally.events:,} events in it are gone" if part.counted else "what was in it is gone"
+        lost = f"; {content}" if what == "deleted" else ""
+        self._report("file_vanished", f"{part.path} was {what} while it was written{lost}. A new file goes on")
+        if place is not Place.CHANGED:
+            now, reason = self._clock.now_ns(), f"{what} by somebody else"
+            gone = FileDeleted(run=self._folder.run.run, file=part.entry.part, ts=now, reason=reason)
+            self._folder.list([gone], self._room)
+
+    def _sync_displaced(self, part: PartFile) -> None:
         try:
             part.sync()
         except OSError as error:
