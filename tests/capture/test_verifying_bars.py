@@ -123,6 +123,19 @@ def test_where_no_bar_is_ever_finished_the_unfinished_ones_are_what_there_is() -
     assert (found.missing, found.duplicates, found.unfinished) == (2, 0, 0)
 
 
+def test_of_providers_that_repeat_bars_only_closed_ones_count_as_twice() -> None:
+    series = BarSeries(
+        Key("kraken", "BTC/USD", "bar", "1m"),
+        Rules(market_of=lambda *_: ALWAYS, bars_once=lambda provider: provider != "kraken"),
+        GapRecords(),
+    )
+    series.begin_file("x")
+    series.take([bar("BTC/USD", SUNDAY, closed=None), bar("BTC/USD", SUNDAY, closed=None)])
+    assert (series.report(None).duplicates, series.report(None).complete) == (0, True)
+    series.take([bar("BTC/USD", SUNDAY), bar("BTC/USD", SUNDAY)])
+    assert series.report(None).duplicates == 1
+
+
 def test_bars_without_a_time_cannot_be_placed() -> None:
     import msgspec
 

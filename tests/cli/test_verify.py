@@ -157,6 +157,16 @@ def test_market_hours_can_be_ignored(file: Path) -> None:
     assert document(ignored)["series"][0]["missing"] == 48 * 60  # type: ignore[index]  # as above
 
 
+def test_the_hours_and_ways_of_a_provider_are_those_it_declares(tmp_path: Path) -> None:
+    weekend = bars("BTC/USD", [59]).replace("tickatlas", "kraken") * 2 + bars("BTC/USD", [59]).replace(
+        "tickatlas", "kraken"
+    ).replace("T14:59", "T15:01")
+    path = tmp_path / "kraken.jsonl"
+    path.write_text(weekend)
+    [series] = document(verify(path, "-o", "json"))["series"]  # type: ignore[misc]  # a list of one
+    assert (series["duplicates"], series["missing"]) == (0, 1)
+
+
 def test_standard_input_and_compressed_files_are_read(tmp_path: Path) -> None:
     text = bars("EURUSD", range(20)).encode()
     assert verify("-", stdin=text).code == ExitCode.OK

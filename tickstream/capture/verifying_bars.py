@@ -38,6 +38,8 @@ class BarSeries(Series):
         self._finished = NumberCheck(self._step, self.note, rules.max_spans)
         self._provisional = NumberCheck(self._step, lambda *_: None, rules.max_spans)
         self._unfinished = self._untimed = 0
+        self._may_change = frozenset({False} if rules.bars_once(key.provider) else {False, None})
+        """What `closed` is of candles that are still being made: they come again and again."""
 
     def begin_file(self, name: str) -> None:
         super().begin_file(name)
@@ -47,9 +49,9 @@ class BarSeries(Series):
         if None in times:
             events = [event for event in events if event.ts_event is not None]
             self._untimed += len(times) - len(events)
-        if False in set(map(_closed, events)):  # candles that are still being made come again and again
-            updates = [event for event in events if _closed(event) is False]
-            events = [event for event in events if _closed(event) is not False]
+        if not self._may_change.isdisjoint(map(_closed, events)):
+            updates = [event for event in events if _closed(event) in self._may_change]
+            events = [event for event in events if _closed(event) not in self._may_change]
             self._unfinished += len(updates)
             self._provisional.take(list(map(_time, updates)), updates)
         if events:

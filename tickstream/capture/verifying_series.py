@@ -27,6 +27,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
     market_of: Callable[[str, str], Market]
     """(provider, symbol) -> its market."""
+    bars_once: Callable[[str], bool] = lambda _provider: True
+    """Whether a provider sends each bar once, complete. Of others, bars that do not say they are closed may change."""
     start: Timestamp | None = None
     end: Timestamp | None = None
     numbering: Numbering = "auto"

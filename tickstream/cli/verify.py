@@ -9,11 +9,12 @@ import typer
 from tickstream.cli.app import environment
 from tickstream.cli.flags import expanded
 from tickstream.cli.reading import Paths, ReadFlags, SpanFlags
-from tickstream.errors import ExitCode
+from tickstream.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from tickstream.capture.verifying_series import Numbering, Rules
     from tickstream.markets import Market
+    from tickstream.providers.base import ProviderSpec
     from tickstream.timestamps import Timestamp
 
 
@@ -87,7 +88,24 @@ def _rules(market_hours: str, numbering: Numbering, begin: Timestamp | None, end
     from tickstream.capture.verifying_series import Rules
     from tickstream.markets import ALWAYS, market_of
 
-    def hours(_provider: str, symbol: str) -> Market:
-        return ALWAYS if market_hours == "ignore" else market_of(symbol)
+    def hours(provider: str, symbol: str) -> Market:
+        if market_hours == "ignore":
+            return ALWAYS
+        spec = _spec(provider)
+        return market_of(symbol) if spec is None else spec.market_of(symbol)
 
-    return Rules(market_of=hours, start=begin, end=end, numbering=numbering)
+    def once(provider: str) -> bool:
+        spec = _spec(provider)
+        return spec is None or spec.bars_once
+
+    return Rules(market_of=hours, bars_once=once, start=begin, end=end, numbering=numbering)
+
+
+def _spec(provider: str) -> ProviderSpec | None:
+    """What is declared about a provider; None for one that is not known here."""
+    from tickstream.providers import load
+
+    try:
+        return load(provider)
+    except UsageError:
+        return None
