@@ -146,7 +146,15 @@ def test_a_manifest_says_whose_raw_lines_a_file_holds(tmp_path: Path) -> None:
     assert recorded_provider(tmp_path / "deep" / "a.jsonl") == "kraken"
     assert recorded_provider(tmp_path / "p.jsonl.part") == "kraken"
     assert recorded_provider(tmp_path / "q.jsonl.part") == "tickatlas"
-    assert recorded_provider(tmp_path / "unknown.jsonl") is None
+    assert recorded_provider(tmp_path / "renamed.jsonl") == "kraken", "there is only one in this capture"
+
+
+def test_of_several_providers_none_is_guessed(tmp_path: Path) -> None:
+    list_files(tmp_path)
+    place = tmp_path / manifest.NAME
+    place.write_bytes(place.read_bytes() + place.read_bytes().replace(b"kraken", b"binance").replace(b"R1", b"R2"))
+    assert recorded_provider(tmp_path / "renamed.jsonl") is None
+    assert recorded_provider(tmp_path.parent / "elsewhere.jsonl") is None
 
 
 # --- names ------------------------------------------------------------------------------------------------------------

@@ -83,7 +83,7 @@ def _base(folder: Path) -> Path | None:
 
 
 def recorded_provider(path: Path) -> str | None:
-    """Whose data a file is, where a manifest says it. Raises OSError."""
+    """Whose data a file is, where the manifest of its capture says it. Raises OSError."""
     base = _base(path.parent)
     if base is None:
         return None
@@ -95,7 +95,7 @@ def recorded_provider(path: Path) -> str | None:
             return entry.provider or runs.get(entry.run)
         elif isinstance(entry, manifest.FileFinished) and base / entry.file == path.resolve():
             return runs.get(entry.run)
-    return None
+    return min(runs.values()) if len(set(runs.values())) == 1 else None  # renamed, and of the only provider there is
 
 
 def _first_times(base: Path) -> dict[Path, Timestamp | None]:

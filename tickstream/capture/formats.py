@@ -102,7 +102,9 @@ def _provider(path: str, said: str | None) -> str:
     by_path = [part for part in reversed(path.replace("\\", "/").split("/")) if part in known]
     found = said or next(iter(by_path), None) or (known[0] if len(known) == 1 else None)
     if found is None:
-        raise UsageError(f"{path}: whose messages these are is not known.", hint="Add --provider NAME.")
+        raise UsageError(
+            f"{path}: whose messages these are is not known.", hint=f"Add --provider with one of: {', '.join(known)}."
+        )
     return found
 
 
