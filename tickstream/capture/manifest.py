@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -226,10 +227,13 @@ def run_id(now_ns: int) -> str:
 _encoder = msgspec.json.Encoder(enc_hook=time_hook("iso"))
 
 
+_moment = lru_cache(maxsize=4096)(parse_rfc3339)  # neighbours in a manifest share most of theirs
+
+
 def _time(kind: type, value: Any) -> Timestamp:
     if kind is not Timestamp or not isinstance(value, str):
         raise ValueError("a time is text")
-    return parse_rfc3339(value)
+    return _moment(value)
 
 
 _decoder: msgspec.json.Decoder[Entry] = msgspec.json.Decoder(Entry, dec_hook=_time)
