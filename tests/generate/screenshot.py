@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tickstream.cli.live import DEMO_KEY, DEMO_SPEED, DEMO_SYMBOLS
+from tickstream.cli.live import DEMO_KEY, DEMO_SYMBOLS
 from tickstream.clock import FakeClock
 from tickstream.credits import CreditMeter
 from tickstream.events import Batch
@@ -68,7 +68,7 @@ class Demo:
 
     def minute(self) -> None:
         """One push of each symbol, a second after the last."""
-        self.clock.advance(60 / DEMO_SPEED)
+        self.clock.advance(1)  # a step of the market a second, as --demo has it
         candles, self._at_ns = self._market.items(self._at_ns, self._at_ns + MINUTE_NS, DEMO_SYMBOLS, 100)
         self._server.deliver(Round([push(candle) for candle in candles]), self.clock.monotonic())
         self._talk()
