@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.capture import storing
-from tickstream.capture.lock import NAME, TargetLock
+from tickstream.capture.lock import NAME, TargetLock, is_held
 from tickstream.clock import FakeClock
 from tickstream.errors import ExitCode, OutputError, TargetLocked
 
@@ -158,3 +158,14 @@ def test_a_lock_on_a_full_disk_holds_though_it_cannot_say_who_has_it(
     with pytest.raises(TargetLocked):
         lock(tmp_path).acquire()
     first.release()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there, only taking a lock tells whether it is held")
+def test_whether_it_is_held_can_be_asked_without_taking_it(tmp_path: Path) -> None:
+    assert not is_held(tmp_path), "there is no lock yet"
+    with lock(tmp_path):
+        assert is_held(tmp_path)
+        assert is_held(tmp_path)
+    assert not is_held(tmp_path)
+    with lock(tmp_path):
+        pass

@@ -111,9 +111,14 @@ def test_runs_are_told_when_one_of_them_is_remarkable() -> None:
     out = printed(
         report(runs=(ended, run_of(), run_of(ended=NOON, exit_code=143, dropped=2, quarantined=1, refused=("Z",))))
     )
-    assert "01A from 2026-06-24T12:00:00.000000Z, without an end" in out
+    assert "01A from 2026-06-24T12:00:00.000000Z, without an end: it was killed" in out
     assert "exit code 143, 2 dropped, 1 message set aside, refused: Z" in out
     assert out.splitlines()[-1] == "Incomplete: 0 events of 0 symbols; 2 dropped."
+
+
+def test_a_run_that_goes_on_is_nothing_remarkable() -> None:
+    assert "Runs" not in printed(report(runs=(run_of(goes_on=True),)))
+    assert "still going on, 1 message set aside" in printed(report(runs=(run_of(goes_on=True, quarantined=1),)))
 
 
 def test_gaps_beyond_the_list_are_counted() -> None:

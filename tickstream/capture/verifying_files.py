@@ -1,19 +1,15 @@
-"""Verification of files on the disk: each is read once, and hashed if a manifest lists it.
-
-What was tested, was tested on Linux.
-"""
+"""Verification of files on the disk: each is read once, and hashed if a manifest lists it."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tickstream.capture import manifest
+from tickstream.capture.lock import is_held
 from tickstream.capture.manifest import Tally
 from tickstream.capture.reading import Chunk, ReadOptions, Source, sources
 from tickstream.capture.verifying import Expected, Verifier
@@ -39,9 +35,8 @@ class _Base:
         self.folder = folder
         self.book = Book(manifest.read(folder))
         self.tallies: dict[str, Tally] = {}
-        last = self.book.runs[-1] if self.book.runs else None
-        ended = not self.book.runs or self.book.run_reports()[-1].ended is not None
-        self.goes_on = last is not None and not ended and _is_alive(last.pid)
+        runs = self.book.run_reports()
+        self.goes_on = bool(runs) and runs[-1].ended is None and is_held(folder)
 
 
 class Verification:
@@ -84,7 +79,7 @@ class Verification:
         return Report(
             series=tuple(series),
             files=(*files, *missing),
-            runs=tuple(run for base in self._covered() for run in base.book.run_reports()),
+            runs=tuple(run for base in self._covered() for run in base.book.run_reports(goes_on=base.goes_on)),
             gaps=tuple(gaps[:MAX_GAPS]),
             more_gaps=max(0, len(gaps) - MAX_GAPS),
             read=ReadReport(
@@ -254,16 +249,3 @@ def _size(path: Path | None) -> int:
         return 0 if path is None else path.stat().st_size
     except OSError:
         return 0  # reading it will say why
-
-
-def _is_alive(pid: int) -> bool:
-    """Whether a process of this number runs. Windows is not asked (there, os.kill ends processes): False."""
-    if sys.platform == "win32":
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # it is another user's
-    return True

@@ -46,9 +46,9 @@ class Book:
             return "listed"
         return "unfinished" if file in self.parts or file.endswith(".part") else "unlisted"
 
-    def run_reports(self) -> list[RunReport]:
-        """All runs, in order."""
-        return [self._run_report(run) for run in self.runs]
+    def run_reports(self, *, goes_on: bool = False) -> list[RunReport]:
+        """All runs, in order. `goes_on`: the last of them has not ended yet."""
+        return [self._run_report(run, goes_on and run is self.runs[-1]) for run in self.runs]
 
     def disagreements(self, file: str, held: Held) -> list[str]:
         """What is said of a finished file and is not so."""
@@ -111,7 +111,7 @@ class Book:
             case Notice() if entry.code in REFUSALS and self.runs:
                 self._refused.setdefault(self.runs[-1].run, {}).update(dict.fromkeys(entry.symbols))
 
-    def _run_report(self, run: RunStart) -> RunReport:
+    def _run_report(self, run: RunStart, goes_on: bool) -> RunReport:
         end = self._ends.get(run.run)
         return RunReport(
             run=run.run,
@@ -123,6 +123,7 @@ class Book:
             dropped=0 if end is None else end.dropped,
             quarantined=0 if end is None else end.quarantined,
             refused=tuple(self._refused.get(run.run, ())),
+            goes_on=goes_on,
         )
 
     def _is_refused(self, symbol: str, runs: list[RunStart]) -> bool:

@@ -123,7 +123,7 @@ class FileReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One run of `capture`, by the manifest. `ended` None: it was killed, or has not ended yet."""
+    """One run of `capture`, by the manifest. `ended` None: it was killed, unless it `goes_on`."""
 
     run: str
     provider: str
@@ -134,6 +134,7 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     dropped: int = 0
     quarantined: int = 0
     refused: tuple[str, ...] = ()
+    goes_on: bool = False
 
 
 class GapReport(msgspec.Struct, frozen=True, kw_only=True, rename={"start": "from", "end": "to"}):

@@ -236,12 +236,17 @@ def _file_lines(file: FileReport) -> Iterable[str]:
 
 
 def _is_remarkable(run: RunReport) -> bool:
-    return run.ended is None or bool(run.exit_code or run.dropped or run.quarantined or run.refused)
+    return (run.ended is None and not run.goes_on) or bool(
+        run.exit_code or run.dropped or run.quarantined or run.refused
+    )
 
 
 def _run_line(run: RunReport) -> str:
     parts = [f"{run.run} from {rfc3339(run.started)}"]
-    parts.append("without an end" if run.ended is None else f"until {rfc3339(run.ended)}, exit code {run.exit_code}")
+    if run.ended is not None:
+        parts.append(f"until {rfc3339(run.ended)}, exit code {run.exit_code}")
+    else:
+        parts.append("still going on" if run.goes_on else "without an end: it was killed")
     if run.dropped:
         parts.append(f"{run.dropped:,} dropped")
     if run.quarantined:
