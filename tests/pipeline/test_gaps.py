@@ -313,3 +313,15 @@ def test_of_several_candles_of_a_symbol_in_one_batch_the_latest_counts() -> None
     run.up(6, epoch=2)
     run.hear(7, bar("EURUSD", 3), bar("XAUUSD", 4))
     assert_gap(run.gaps[0], BOTH, 3, 7, 2 + 1, "disconnect")
+
+
+def test_who_keeps_symbols_apart_is_told_what_each_of_them_missed() -> None:
+    run = Run(GapStage("tickatlas", {1: BOTH}, START, open_minutes, 60, each=True))
+    run.up(0)
+    run.hear(2, bar("EURUSD", 0), bar("XAUUSD", 1))
+    run.down(3)
+    run.up(6, epoch=2)
+    run.hear(7, bar("EURUSD", 5), bar("XAUUSD", 5))
+    euro, gold = run.gaps
+    assert_gap(euro, ("EURUSD",), 2, 7, 4, "disconnect")
+    assert_gap(gold, ("XAUUSD",), 2, 7, 3, "disconnect")

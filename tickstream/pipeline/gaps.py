@@ -45,7 +45,10 @@ class _Track(msgspec.Struct):
 
 
 class GapStage:
-    """`symbols` maps a session's number to what it was asked for; `market_minutes` counts what a market owes."""
+    """`symbols` maps a session's number to what it was asked for; `market_minutes` counts what a market owes.
+
+    `each`: a gap of its own for each symbol, with what that one missed, for those who keep symbols apart.
+    """
 
     def __init__(
         self,
@@ -54,9 +57,12 @@ class GapStage:
         started: Timestamp,
         market_minutes: CandlesBetween,
         bar_interval_s: int | None = None,
+        *,
+        each: bool = False,
     ) -> None:
         self._tracks = {number: _Track(number, provider, asked, started) for number, asked in symbols.items()}
         self._market_minutes = market_minutes
+        self._each = each
         self._interval_ns = None if bar_interval_s is None else bar_interval_s * NS_PER_SECOND
         self.count = 0
         self.missed: int | None = 0
@@ -179,11 +185,11 @@ class GapStage:
         self, track: _Track, symbols: list[str], end: Timestamp, first: dict[str, MarketEvent] | None = None
     ) -> list[Event]:
         """One gap for each interruption of these symbols. `first` is the data that ends it, if data does."""
-        groups: dict[_Interruption, list[str]] = {}
+        groups: dict[tuple[_Interruption, str], list[str]] = {}
         for symbol in symbols:
-            groups.setdefault(track.open.pop(symbol), []).append(symbol)
+            groups.setdefault((track.open.pop(symbol), symbol if self._each else ""), []).append(symbol)
         gaps: list[Event] = []
-        for what, members in groups.items():
+        for (what, _), members in groups.items():
             missed = None if first is None else self._missed(track, members, first)
             end = max(what.start, end)  # the wall clock may have been set back
             gap = Gap(
