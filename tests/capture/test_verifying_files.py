@@ -21,7 +21,7 @@ from tickstream.capture.verifying_files import Verification
 from tickstream.capture.verifying_report import FileReport, Report, Verdict
 from tickstream.capture.verifying_series import Rules
 from tickstream.clock import FakeClock
-from tickstream.errors import UsageError
+from tickstream.errors import InputError, UsageError
 from tickstream.events import Bar, Event, Gap
 from tickstream.markets import market_of
 from tickstream.sinks.encoders import JsonEncoder
@@ -260,6 +260,14 @@ def test_a_file_that_fails_while_it_is_read_is_unreadable_and_stops_nothing(fold
     report = verified(folder.base)
     assert report.verdict is Verdict.UNREADABLE
     assert [one.symbol for one in report.series] == ["EURUSD"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="as above")
+def test_a_manifest_that_cannot_be_read_is_an_error(folder: Folder) -> None:
+    path = folder.write("good.jsonl", lines(bars("EURUSD", 0, 1)))
+    (folder.base / manifest.NAME).symlink_to("/proc/self/mem")
+    with pytest.raises(InputError, match=r"manifest\.jsonl"):
+        verified(path)
 
 
 def test_paths_that_do_not_exist_are_a_mistake_of_the_user(tmp_path: Path) -> None:

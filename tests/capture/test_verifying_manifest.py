@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from tickstream.capture.manifest import FileDeleted, FileFinished, PartOpened, RunEnd, RunStart, Tally, Torn
 from tickstream.capture.verifying_manifest import Book, Held
 from tickstream.capture.verifying_series import Reach
@@ -57,6 +59,12 @@ def test_another_size_another_content_and_other_counts_are_told() -> None:
     ]  # fmt: skip
     shifted = Tally(events=3, first=DAY, last=Timestamp(DAY + 6), symbols={"EURUSD": {"bar": 3}})
     assert book.disagreements("a.jsonl", held(tally=shifted)) == ["its first or last ts_event is not the manifest's"]
+
+
+def test_a_raw_file_that_a_mended_decoder_reads_differently_has_not_changed() -> None:
+    book = Book([msgspec.structs.replace(finished("a.jsonl"), format="raw")])
+    assert book.disagreements("a.jsonl", held(2)) == []
+    assert len(book.disagreements("a.jsonl", held(2, sha256="cd"))) == 2
 
 
 def test_a_file_is_listed_unfinished_or_unknown() -> None:

@@ -9,7 +9,7 @@ from tickstream.capture import manifest
 from tickstream.capture.chunks import Chunk
 from tickstream.capture.playback import LOOK_AHEAD, Stretch, Wanted, merged
 from tickstream.capture.reading import ReadOptions, Source, sources
-from tickstream.capture.verifying_files import base_of
+from tickstream.capture.verifying_files import base_of, book_of
 from tickstream.capture.verifying_manifest import Book
 from tickstream.errors import UsageError
 from tickstream.events import Bar, Event, Gap, MarketEvent
@@ -114,7 +114,7 @@ class Archive:
         if folder not in self._bases:
             base = self._bases[folder] = base_of(folder)
             if base is not None and base not in self._books:
-                self._books[base] = Book(manifest.read(base))
+                self._books[base] = book_of(base)
         return self._bases[folder]
 
     def _asked_of(self) -> str:

@@ -33,7 +33,7 @@ class _Base:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.book = Book(manifest.read(folder))
+        self.book = book_of(folder)
         self.tallies: dict[str, Tally] = {}
         runs = self.book.run_reports()
         self.goes_on = bool(runs) and runs[-1].ended is None and is_held(folder)
@@ -231,6 +231,14 @@ class _Hashing:
     def _run(self) -> None:
         with contextlib.suppress(OSError), self._path.open("rb") as file:
             self._digest = hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def book_of(base: Path) -> Book:
+    """The manifest of a capture folder. Raises InputError when it cannot be read."""
+    try:
+        return Book(manifest.read(base))
+    except OSError as error:
+        raise InputError(f"Cannot read {base / manifest.NAME}: {error.strerror or error}.") from error
 
 
 def base_of(folder: Path) -> Path | None:
