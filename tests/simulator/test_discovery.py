@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
+import socket
 from collections.abc import Sequence
 
 import pytest
 
 from tests.simulator.candles import M1, NOON_NS, candle
-from tests.simulator.client import client
+from tests.simulator.client import bare, client, rest
 from tickstream import providers, simulator
 from tickstream.errors import UsageError
 from tickstream.events import Bar, Trade
@@ -16,6 +18,7 @@ from tickstream.numbers import number
 from tickstream.simulator.conversation import Conversation
 from tickstream.simulator.counterpart import Counterpart
 from tickstream.simulator.faults import FAULTS, LOST, SOME_ONLY, offered
+from tickstream.simulator.handshake import Plain
 from tickstream.simulator.market import Item, M1Replay
 from tickstream.simulator.options import PARTICULAR, SimulatorOptions
 from tickstream.simulator.outgoing import Push, Round, push_of
@@ -111,6 +114,11 @@ class Aviary(Counterpart):
     paths = ("/cages/*",)
     conversation = Parrot
 
+    def plain(self, request: Plain) -> str | None:
+        if request.path != "/feed":
+            return None
+        return json.dumps([request.method, request.query, request.body.decode(), request.headers.get("x-crumb", "")])
+
     def round(self, items: Sequence[Item]) -> Round:
         return Round([Parrot.push(None, item) for item in items])  # type: ignore[arg-type]  # it looks at the item only
 
@@ -154,6 +162,33 @@ def test_a_market_of_ones_own_is_served_by_any_counterpart() -> None:
             assert [len(one.ws.recv(5)) for _ in range(2)] == [800, 800]
         assert sim.wait_for(lambda: len(sim.sent) == 2)
         assert [(record.symbol, record.market_ns) for record in sim.sent] == [("LORI", NOON_NS), ("LORI", NOON_NS + 5)]
+
+
+@pytest.mark.usefixtures("aviary")
+def test_what_is_served_beside_the_stream_is_answered_over_plain_http() -> None:
+    head = b"HTTP/1.1\r\nHost: x\r\nX-Crumb: seed\r\n"
+    asked = {
+        b"GET /feed?seeds=3 " + head + b"\r\n": (200, ["GET", "seeds=3", "", "seed"]),
+        b"POST /feed " + head + b"Content-Length: 4\r\n\r\nmealworms": (200, ["POST", "", "meal", "seed"]),
+        b"GET /drink " + head + b"\r\n": (404, None),
+        b"GET /birds " + head + b"\r\n": (426, None),
+        b"POST /feed " + head + b"Content-Length: -1\r\n\r\n": (400, None),
+    }
+    with Simulator(SimulatorOptions(provider="aviary")) as sim:
+        for request, (status, body) in asked.items():
+            with bare(sim, request) as sock:
+                answer = rest(sock)
+            assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+            if body is not None:
+                assert b"Content-Type: application/json" in answer
+                assert json.loads(answer.partition(b"\r\n\r\n")[2]) == body
+        with bare(sim, b"POST /feed " + head + b"Content-Length: 9\r\n\r\n") as sock:
+            sock.sendall(b"meal")
+            sock.sendall(b"worms")
+            assert json.loads(rest(sock).partition(b"\r\n\r\n")[2])[2] == "mealworms"
+        with bare(sim, b"POST /feed " + head + b"Content-Length: 9\r\n\r\nmeal") as sock:
+            sock.shutdown(socket.SHUT_WR)
+            assert rest(sock).startswith(b"HTTP/1.1 400 ")
 
 
 @pytest.mark.usefixtures("aviary")

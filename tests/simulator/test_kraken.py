@@ -60,6 +60,15 @@ def test_what_cannot_be_done_is_an_error_and_the_connection_stays(request_: dict
     assert pair.server.ending is None
 
 
+def test_the_list_of_pairs_comes_once_for_each_subscription_to_it() -> None:
+    pair = Pair("kraken", Channel.QUOTES, "BTC/USD")
+    reply, pairs = pair.say(method="subscribe", params={"channel": "instrument"})
+    assert reply["result"] == {"channel": "instrument", "snapshot": True}
+    assert {one["symbol"]: one["price_precision"] for one in pairs["data"]["pairs"]}["BTC/USD"] == 1
+    (gone,) = pair.say(method="unsubscribe", params={"channel": "instrument"})
+    assert (gone["method"], gone["success"]) == ("unsubscribe", True)
+
+
 def test_a_message_that_is_no_json_or_no_text_is_malformed() -> None:
     pair = Pair("kraken", Channel.QUOTES, "BTC/USD")
     assert [pair.say_bytes(rubbish)[0]["error"] for rubbish in (b"{", b"[]", b"7", b"\xff")] == [

@@ -2,7 +2,7 @@
 
 `server.Simulator` is the whole of it. What a provider's server says is in the module of the provider's name, found by
 looking; a package elsewhere adds one through the entry-point group `tickstream.simulators` (its value: a `Counterpart`
-class). All but `server`, `broadcast`, `connection`, `listening`, `mailbox`, `trap`, `accounts`, `journal` and
+class). All but `server`, `broadcast`, `connection`, `door`, `listening`, `mailbox`, `trap`, `accounts`, `journal` and
 `certificate` is pure.
 """
 

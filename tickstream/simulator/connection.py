@@ -10,15 +10,13 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tickstream.errors import TickstreamError
 from tickstream.session.frames import CLOSE, PING, FrameReader, encode_close, encode_frame
-from tickstream.simulator import handshake
-from tickstream.simulator.bad_answers import Asked, Step
 from tickstream.simulator.conversation import Conversation
-from tickstream.simulator.handshake import Request
+from tickstream.simulator.door import Door, House
 from tickstream.simulator.journal import Journal
 from tickstream.simulator.mailbox import Mailbox
 from tickstream.simulator.outbox import Outbox
@@ -51,12 +49,9 @@ _BLOCKED = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 class Shared:
     """What all connections of a server have in common."""
 
-    paths: tuple[str, ...]
-    """Where upgrades are given; `/x/*` is all below `/x/`."""
+    house: House
     conversation: Callable[[int, float], Conversation]
     """Called with the connection's number and the monotonic time."""
-    bad_answer: Callable[[int, Asked], Iterator[Step] | None]
-    """The answer to a request for an upgrade, if it is to be a bad one."""
     log: Callable[[str], None]
     journal: Journal | None
     tls: ssl.SSLContext | None
@@ -124,7 +119,7 @@ class Connection:
         if self._shared.tls is not None:
             self._sock = self._shared.tls.wrap_socket(self._sock, server_side=True, do_handshake_on_connect=False)
             self._sock.do_handshake()
-        upgraded = self._upgrade()
+        upgraded = Door(self._sock, self._shared.house, self.number, self._say, HANDSHAKE_S).upgrade()
         if upgraded is None:
             return "gone before the upgrade"
         request, rest = upgraded
@@ -140,49 +135,6 @@ class Connection:
             return self._converse(conversation, rest)
         finally:
             conversation.close()
-
-    # The handshake.
-
-    def _upgrade(self) -> tuple[Request, bytes] | None:
-        """Answer the request for an upgrade. Returns it, and what came after it; None when there was no upgrade."""
-        head = self._read_head()
-        if head is None:
-            return None
-        head, _, rest = head.partition(b"\r\n\r\n")
-        try:
-            request = handshake.parse_request(head, *self._shared.paths)
-        except handshake.Refusal as refusal:
-            self._say(f"answered HTTP {refusal.status}")
-            self._sock.sendall(refusal.encode(time.time()))
-            return None
-        steps = self._shared.bad_answer(self.number, Asked(request.key, time.time()))
-        if steps is not None:
-            self._answer_badly(steps)
-            return None
-        self._sock.sendall(handshake.upgrade(handshake.accept_of(request.key), time.time()))
-        return request, rest
-
-    def _answer_badly(self, steps: Iterator[Step]) -> None:
-        """Until the steps end, or the client goes."""
-        for step in steps:
-            self._sock.settimeout(HANDSHAKE_S)
-            self._sock.sendall(step.data)
-            if step.wait_s:
-                self._sock.settimeout(step.wait_s)
-                with contextlib.suppress(TimeoutError):
-                    self._sock.recv(READ_SIZE)
-                    return
-
-    def _read_head(self) -> bytes | None:
-        head = b""
-        deadline = time.monotonic() + HANDSHAKE_S
-        while b"\r\n\r\n" not in head:
-            self._sock.settimeout(max(0.01, deadline - time.monotonic()))
-            chunk = self._sock.recv(READ_SIZE)
-            head += chunk
-            if not chunk or len(head) > handshake.MAX_REQUEST:
-                return None
-        return head
 
     # The conversation.
 

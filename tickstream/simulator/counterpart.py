@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from tickstream.errors import UsageError
 from tickstream.simulator.conversation import Conversation
 from tickstream.simulator.faults import FaultKind
+from tickstream.simulator.handshake import Plain
 from tickstream.simulator.market import MINUTE_NS, SYMBOL, Item, MarketSource
 from tickstream.simulator.options import PARTICULAR, SimulatorOptions
 from tickstream.simulator.outgoing import Round
@@ -54,6 +55,10 @@ class Counterpart(ABC):
     @abstractmethod
     def round(self, items: Sequence[Item]) -> Round:
         """What these items, due together, are for the clients. Called by the market's thread, in order."""
+
+    def plain(self, request: Plain) -> str | None:  # noqa: ARG002 - for those that serve more than a stream
+        """The JSON of what is served over plain HTTP (a REST API); None for what is not. Called by clients' threads."""
+        return None
 
     @staticmethod
     def listed(symbol: str) -> Instrument:

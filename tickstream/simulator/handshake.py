@@ -41,6 +41,24 @@ class Refusal(Exception):
         return answer(self.status, self.text + "\n", now, self.headers)
 
 
+class Plain(msgspec.Struct, frozen=True):
+    """An HTTP request, whatever it asks for. `headers` are by their names in lower case."""
+
+    method: str
+    path: str
+    query: str = ""
+    headers: dict[str, str] = {}
+    body: bytes = b""
+
+    @property
+    def length(self) -> int:
+        """Bytes of its body, as it says. Raises Refusal: 400."""
+        said = self.headers.get("content-length", "0")
+        if not (said.isascii() and said.isdigit() and len(said) < 8):
+            raise Refusal(400, "Content-Length is malformed.")
+        return int(said)
+
+
 class Request(msgspec.Struct, frozen=True):
     """A request for an upgrade that is in order. `headers` are by their names in lower case."""
 
@@ -55,6 +73,11 @@ def parse_request(head: bytes, *paths: str) -> Request:
 
     Raises Refusal: 400, 404 or 426. The path `/x/*` is all below `/x/`.
     """
+    return upgrade_of(parse_plain(head), *paths)
+
+
+def parse_plain(head: bytes) -> Plain:
+    """The request in these bytes, but for its body. Raises Refusal: 400."""
     lines = head.decode("latin-1").split("\r\n")
     parts = lines[0].split(" ")
     if len(parts) != 3 or not parts[2].startswith("HTTP/1."):
@@ -67,10 +90,15 @@ def parse_request(head: bytes, *paths: str) -> Request:
         known = headers.get(name.lower())
         headers[name.lower()] = value.strip() if known is None else f"{known}, {value.strip()}"
     path, _, query = parts[1].partition("?")
-    if not any(_is_at(path, served) for served in paths):
+    return Plain(parts[0], path, query, headers)
+
+
+def upgrade_of(request: Plain, *paths: str) -> Request:
+    """The same as a request for an upgrade. Raises Refusal: 400, 404 or 426."""
+    if not any(_is_at(request.path, served) for served in paths):
         raise Refusal(404, f"There is nothing here; the stream is at {paths[0]}.")
-    _check_upgrade(parts[0], headers)
-    return Request(headers["sec-websocket-key"], path, query, headers)
+    _check_upgrade(request.method, request.headers)
+    return Request(request.headers["sec-websocket-key"], request.path, request.query, request.headers)
 
 
 def _is_at(path: str, served: str) -> bool:
@@ -126,10 +154,9 @@ def answer(status: int, body: str, now: float, headers: dict[str, str] | None = 
         f"HTTP/1.1 {status} {REASONS[status]}",
         f"Date: {http_date(now)}",
         "Server: tickstream-simulator",
-        "Content-Type: text/plain; charset=utf-8",
         f"Content-Length: {len(text)}",
     ]
-    given = headers or {}
+    given = {"Content-Type": "text/plain; charset=utf-8"} | (headers or {})
     lines += [f"{name}: {value}" for name, value in given.items()]
     if "Connection" not in given:
         lines.append("Connection: close")

@@ -24,6 +24,7 @@ from tickstream.simulator.certificate import Certificate
 from tickstream.simulator.connection import Connection, Shared
 from tickstream.simulator.conversation import Conversation
 from tickstream.simulator.counterpart import Counterpart
+from tickstream.simulator.door import House
 from tickstream.simulator.faults import faults_of, parse_fault
 from tickstream.simulator.journal import Journal, Sent
 from tickstream.simulator.listening import Listener
@@ -65,9 +66,8 @@ class Simulator:
         self._journal = Journal(self.options.journal, keep=self.options.record)
         self._certificate = _certificate(self.options)
         self._shared = Shared(
-            (kind.path, *kind.paths),
+            House((kind.path, *kind.paths), self._counterpart.plain, self._bad_answer),
             self._converse,
-            self._bad_answer,
             self._log,
             journal=self._journal if self.options.record or self.options.journal else None,
             tls=self._certificate.context() if self._certificate else None,
