@@ -11,7 +11,7 @@ from tickstream.capture.values import Times
 from tickstream.events import EVENT_TYPES, Account, Bar, Event, Summary, Trade
 from tickstream.numbers import Number, text
 from tickstream.sinks.encoders import JsonEncoder, TimeFormat
-from tickstream.timestamps import MAX_NS, Timestamp
+from tickstream.timestamps import MAX_NS, Timestamp, parse_rfc3339, rfc3339
 
 ONE_OF_EACH: list[Event] = [
     bar(), quote(), trade(), gap(), notice(symbols=("EURUSD",)), session_event(),
@@ -59,6 +59,18 @@ def test_counts_of_nanoseconds_and_of_microseconds_are_told_apart(ns: int) -> No
     assert Times()[ns // 1000] == ns // 1000 * 1000
 
 
+@given(st.integers(0, MAX_NS - 1))
+def test_texts_of_ours_are_read_as_any_other_text(ns: int) -> None:
+    text_ = rfc3339(ns)
+    assert Times()[text_] == parse_rfc3339(text_) == ns // 1000 * 1000
+
+
+@pytest.mark.parametrize("digits", ["+12345", " 12345", "1_2345", "12345x", "١٢٣٤٥٦"])
+def test_a_text_that_only_looks_like_ours_is_refused(digits: str) -> None:
+    with pytest.raises(ValueError):
+        Times()[f"2026-06-24T14:54:00.{digits}Z"]
+
+
 @pytest.mark.parametrize("written_time", ["", "yesterday", "2026-13-01T00:00:00Z", -1, MAX_NS, 1.5, True, None])
 def test_what_is_no_time_is_refused(written_time: object) -> None:
     with pytest.raises(ValueError):
@@ -69,7 +81,8 @@ def test_the_times_that_are_remembered_are_bounded() -> None:
     times = Times()
     for count in range(10_000):
         assert times[10**18 + count] == 10**18 + count
-    assert len(times) <= 4096
+        assert times[rfc3339(count * 10**9)] == count * 10**9
+    assert max(len(times), len(times._seconds)) <= 4096
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=8, min_value=-(10**12), max_value=10**12))

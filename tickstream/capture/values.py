@@ -39,28 +39,39 @@ class Times(dict[Any, Timestamp]):
     Raises ValueError for everything else.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._seconds: dict[str, int] = {}
+
     def __missing__(self, written: Any) -> Timestamp:
-        ts = self.parse(written)
+        if type(written) is str and len(written) == 27 and written[19] == "." and written[26] == "Z":
+            ts = self._ours(written)
+        else:
+            ts = self.parse(written)
         if len(self) >= _CACHE_SIZE:
             self.clear()
         self[written] = ts
         return ts
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._days = _Days()
-
     def parse(self, written: Any) -> Timestamp:
         """The moment. Raises ValueError."""
         if isinstance(written, str):
-            if len(written) == OUR_LENGTH and written[19] == "." and written[26] == "Z" and written.isascii():
-                below, minute = written[17:19] + written[20:26], _CLOCK.get(written[11:17])
-                if minute is not None and below.isdigit() and below < "60":
-                    return Timestamp(self._days[written[:11]] + minute + int(below) * 1000)
             return parse_rfc3339(written)
         if type(written) is not int:
             raise ValueError("a time is neither text nor a whole number")
         return from_epoch(written, 1 if written >= NANOSECONDS_FROM else 1000)
+
+    def _ours(self, text: str) -> Timestamp:
+        """A text as tickstream writes it. Ticks share their seconds, not their microseconds."""
+        below = text[20:26]
+        if not (below.isdigit() and below.isascii()):
+            return parse_rfc3339(text)
+        second = self._seconds.get(text[:19])
+        if second is None:
+            if len(self._seconds) >= _CACHE_SIZE:
+                self._seconds.clear()
+            second = self._seconds[text[:19]] = parse_rfc3339(text[:19] + "Z")
+        return Timestamp(second + int(below) * 1000)
 
 
 class NanoTimes(Times):
