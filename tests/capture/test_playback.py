@@ -32,19 +32,19 @@ class File:
 
     def __init__(self, *chunks: Sequence[Event], bad: Sequence[BadLine] = (), torn: BadLine | None = None) -> None:
         self.path: Path | None = Path("x")
-        self._chunks = [Chunk("x", list(events), 0, 0) for events in chunks]
+        self.chunks_of = [Chunk("x", list(events), 0, 0) for events in chunks]
         if bad or torn:
-            self._chunks.append(Chunk("x", [], 0, 0, torn, list(bad)))
+            self.chunks_of.append(Chunk("x", [], 0, 0, torn, list(bad)))
         self.read = 0
 
     def first_events(self) -> list[MarketEvent]:
         assert self.path is not None
-        return [one for chunk in self._chunks for one in chunk.events if isinstance(one, MarketEvent)][:3]
+        return [one for chunk in self.chunks_of for one in chunk.events if isinstance(one, MarketEvent)][:3]
 
     def chunks(self) -> Iterator[Chunk]:
         File.now_open += 1
         File.most_open = max(File.most_open, File.now_open)
-        for chunk in self._chunks:
+        for chunk in self.chunks_of:
             self.read += 1
             yield chunk
         File.now_open -= 1
@@ -216,6 +216,17 @@ def test_files_on_the_disk_are_played(tmp_path: Path) -> None:
         (tmp_path / f"{name}.jsonl").write_bytes(JsonEncoder(None, "iso", True).encode(list(rows)))
     out = [one for stretch in merged([sources([tmp_path])], Wanted()) for one in stretch.events]
     assert [one.symbol for one in out if isinstance(one, MarketEvent)] == ["EURUSD", "XAUUSD"] * 5
+
+
+def test_messages_come_with_their_events_and_one_of_many_events_with_the_first() -> None:
+    file = File([event("A", 1), event("B", 1), event("A", 2), event("B", 2)])
+    [chunk] = file.chunks_of
+    chunk.payloads = [(Timestamp(WALL + NS_PER_SECOND), b"one"), (Timestamp(WALL + NS_PER_SECOND), b"two"),
+                      (Timestamp(WALL + 2 * NS_PER_SECOND), b"both")]  # fmt: skip
+    [stretch] = merged([[file]], Wanted(payloads=True))
+    assert [tuple(one) for one in stretch.payloads] == [(b"one",), (b"two",), (b"both",), ()]
+    [without] = merged([[file]], Wanted())
+    assert without.payloads == ()
 
 
 def test_standard_input_is_not_looked_into(tmp_path: Path) -> None:

@@ -50,10 +50,6 @@ class NumberCheck:
         for number, event in zip(numbers, events, strict=True):
             self._one(number // step, event)
 
-    def restarts(self, number: int) -> bool:
-        """True when this number is less than the last one's of this file."""
-        return self._high is not None and number // self._step < self._high
-
     def restart(self) -> None:
         """Numbers begin anew: none of those before is looked for any more."""
         self._ended += self.spans.settled + self.spans.breaks()

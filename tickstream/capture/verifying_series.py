@@ -144,7 +144,7 @@ class Series(ABC):
     def unanswered(self) -> list[GapRecord]:
         """Gap records with nothing received after them: what they cost shows nowhere else."""
         last = self.last_recv
-        if self._after is not None or (last is None and self._events):
+        if self._after is not None:
             return []
         return [record for record in self.records() if last is None or (record.start >= last and record.end > last)]
 
