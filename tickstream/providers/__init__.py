@@ -12,7 +12,7 @@ from tickstream.errors import UsageError
 if TYPE_CHECKING:
     from tickstream.providers.base import ProviderSpec
 
-SHARED = frozenset({"base", "json_feed", "loose", "subscribing"})
+SHARED = frozenset({"base", "coinbase_exchange", "json_feed", "loose", "quoted", "subscribing"})
 """Modules in this folder that are no provider."""
 ENTRY_POINTS = "tickstream.providers"
 

@@ -1,0 +1,393 @@
+"""Coinbase Exchange, the server's side: tickers, matches, whole books and their changes, orders, heartbeats. Pure.
+
+Wire facts: docs.cdp.coinbase.com, exchange/websocket-feed. What it says to rubbish, and how it ends a connection
+without a request or with a wrong key, is documented nowhere (convention).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import msgspec
+
+from tickstream.events import BookSnapshot, BookUpdate, MarketEvent, OrderUpdate, Quote, Trade
+from tickstream.order_book import OrderBook
+from tickstream.providers.coinbase import ALIASES, NEED_KEY, NO_KEY, SIGNATURE, SPEC, Credentials
+from tickstream.simulator.coinbase_messages import (
+    STEPS_OF_A_TRADE,
+    SentBook,
+    message,
+    orders_of,
+    payload_of,
+    sequence_of,
+)
+from tickstream.simulator.conversation import Conversation
+from tickstream.simulator.counterpart import Counterpart
+from tickstream.simulator.faults import LOST, FaultKind
+from tickstream.simulator.market import Candle, Item, MarketSource
+from tickstream.simulator.options import SimulatorOptions
+from tickstream.simulator.outgoing import Ending, Push, Round, push_of
+from tickstream.simulator.random_market import Instrument, instrument
+from tickstream.simulator.sample import Sample
+from tickstream.simulator.tape import TRADES, Tape
+from tickstream.timestamps import NS_PER_SECOND, rfc3339
+
+HEARTBEAT_S = 1.0
+STATUS_S = 5.0
+FIRST_REQUEST_S = 5.0
+"""Who has asked for nothing until then is hung up on."""
+BATCH_STEPS = 5
+"""Of a step a second each: `ticker_batch` comes every five seconds."""
+CHANNELS = frozenset({
+    "ticker", "ticker_batch", "matches", "level2", "level2_batch", "full", "user", "heartbeat", "status"
+})  # fmt: skip
+_SHOWN = {ours: theirs for theirs, ours in ALIASES.items()}
+_BOOKS = ("level2", "level2_batch")
+
+INSTRUMENTS: dict[str, Instrument] = {
+    "BTC-USD": Instrument("64210.55", 1, 60),
+    "ETH-USD": Instrument("3158.40", 1, 14),
+    "SOL-USD": Instrument("146.25", 1, 5),
+    "XRP-USD": Instrument("0.5231", 1, 8),
+    "ADA-USD": Instrument("0.3841", 1, 6),
+    "DOGE-USD": Instrument("0.12431", 1, 30),
+    "LTC-USD": Instrument("74.21", 1, 3),
+    "BTC-EUR": Instrument("59870.20", 1, 60),
+    "ETH-EUR": Instrument("2945.10", 1, 14),
+    "ETH-BTC": Instrument("0.04918", 1, 1),
+}
+
+
+class _Round(Round):
+    """`last` has the last trade of each product in it."""
+
+    def __init__(self, pushes: list[Push]) -> None:
+        super().__init__(pushes)
+        self.last = {one.item.symbol: one.item for one in pushes if isinstance(one.item, Trade)}
+
+
+_SOME_TICKER = {
+    "type": "ticker", "sequence": 7, "price": "1.50", "best_bid": "1.50", "best_bid_size": "2", "best_ask": "1.75",
+    "best_ask_size": "3", "side": "buy", "time": "2026-06-24T14:54:00.000000Z", "trade_id": 7, "last_size": "1",
+}  # fmt: skip
+
+
+class CoinbaseConversation(Conversation):
+    """One connection."""
+
+    sample: ClassVar[Sample] = Sample(
+        harmless=message("heartbeat", last_trade_id=0, product_id="BTC-USD", sequence=0, time="2026-06-24T14:54:00Z"),
+        strange=message("auction", product_id="BTC-USD"),
+        error=lambda code, text: message("error", message=code, reason=text),
+        data=lambda symbol: {**_SOME_TICKER, "product_id": symbol},
+        symbol=("product_id",),
+        time=("time",),
+        prices=(("best_ask",), ("best_bid",), ("price",)),
+        some_symbol="BTC-USD",
+    )
+    faults: ClassVar[Mapping[str, Callable[[Any, float], None]]] = {
+        "invalid-key": lambda talk, _: talk.refuse(SIGNATURE),
+        "echo-key": lambda talk, _: talk.refuse(f"{SIGNATURE} of {talk.key}"),
+        "crossed-book": lambda talk, _: talk.cross(),
+        "slow-consumer": lambda talk, _: talk.hang_up("ErrSlowConsume"),
+    }
+    modes = frozenset({"no-ack", "no-heartbeat", "invalid-symbol", "partial-ack"})
+    own_kinds = (
+        LOST,
+        FaultKind("crossed-book", "10", "a bid at the best ask in the next change of a book"),
+        FaultKind("slow-consumer", "10", "say that the client reads too slowly, and hang up"),
+    )
+
+    def __init__(self, shared: Coinbase, now: float) -> None:
+        super().__init__(shared, now)
+        self._books: dict[str, SentBook] = {}
+        self._last: dict[str, Trade] = {}
+        """The last trade of each product that this client could have."""
+        self._cross = self._asked = False
+        self._heartbeat_at = self._status_at = now
+
+    def refuse(self, why: str) -> None:
+        """The key is not good."""
+        self._error("Sorry, you could not be authenticated: Bad Request", why)
+        self.ending = Ending(1008)
+
+    def cross(self) -> None:
+        """The next change of a book crosses it."""
+        self._cross = True
+
+    def hang_up(self, why: str) -> None:
+        """An error, and the end."""
+        self._error(why)
+        self.ending = Ending(1008, why)
+
+    # What the client says.
+
+    def hear(self, payload: bytes, now: float) -> None:
+        """One request."""
+        try:
+            request = msgspec.json.decode(payload, type=_Request)
+        except (msgspec.DecodeError, RecursionError, ValueError):
+            self.unreadable()
+            return
+        if request.type not in ("subscribe", "unsubscribe"):
+            self.unreadable()
+            return
+        if not self._asked:
+            self._heartbeat_at = now
+        self._asked = True
+        if request.key and not self._admits(request):
+            return
+        (self._subscribe if request.type == "subscribe" else self._unsubscribe)(request)
+        self.send(message("subscriptions", channels=self._state()), "ack")
+        self.note(f"subscribed: now {', '.join(self.topics) or 'nothing'}")
+        if request.type == "subscribe":
+            self.subscribed()
+
+    def unreadable(self) -> None:
+        """A message that is no request."""
+        self._error("Malformed JSON")
+
+    def _error(self, said: str, reason: str = "") -> None:
+        self.send(message("error", message=said, **({"reason": reason} if reason else {})), "error")
+
+    def _admits(self, request: _Request) -> bool:
+        """Whether the request is signed by somebody known; says so if not."""
+        if not self.admit(request.key):
+            return False
+        accepted = [Credentials(key).signature(request.timestamp) for key in self.shared.options.keys]
+        given = {name: getattr(request, name) for name in ("key", "passphrase", "timestamp", "signature")}
+        if accepted and given not in accepted:
+            self.refuse(SIGNATURE)
+        return self.ending is None
+
+    def _channels(self, request: _Request) -> list[tuple[str, list[str]]]:
+        """Channels of a request with their products: those of the whole request are added to each."""
+        found = []
+        for one in request.channels:
+            name, own = (one, []) if isinstance(one, str) else (one.name, one.product_ids)
+            found.append((ALIASES.get(name, name), [*own, *request.product_ids]))
+        return found
+
+    def _subscribe(self, request: _Request) -> None:
+        channels = self._channels(request)
+        wanted = [product for _, products in channels for product in products]
+        good, unknown, _ = self.sift(wanted, self.shared.source.knows)
+        for name, products in channels:
+            if name not in CHANNELS:
+                self._error("Failed to subscribe", f"{name} is not a valid channel")
+            elif name in NEED_KEY and not request.key:
+                self._error("Failed to subscribe", NO_KEY)
+            elif name == "status":
+                self.topics[name] = ""
+                self._status_at = self._opened
+            else:
+                for product in dict.fromkeys(products):
+                    if product in unknown:
+                        self._error("Failed to subscribe", f"{product} is not a valid product")
+                    elif product in good:
+                        self._begin(name, product)
+
+    def _begin(self, name: str, product: str) -> None:
+        topic = f"{name} {product}"
+        if topic in self.topics:
+            return
+        self.topics[topic] = product
+        trade, quote = self.shared.last(product)
+        if name in _BOOKS:
+            self._books[topic] = SentBook()
+        elif name in ("full", "user"):
+            self.shared.want_orders()
+        elif name == "matches" and trade is not None:
+            self.send(payload_of(trade).replace(b'"match"', b'"last_match"', 1))
+        elif name.startswith("ticker") and quote is not None:
+            self.send(payload_of(quote))
+        if trade is not None:
+            self._last.setdefault(product, trade)
+
+    def _unsubscribe(self, request: _Request) -> None:
+        for name, products in self._channels(request):
+            for topic in list(self.topics):
+                channel, _, product = topic.partition(" ")
+                if channel == name and (not products or product in products):
+                    del self.topics[topic]
+
+    def _state(self) -> list[dict[str, object]]:
+        listed: dict[str, list[str]] = {}
+        for topic in self.topics:
+            name, _, product = topic.partition(" ")
+            listed.setdefault(_SHOWN.get(name, name), []).extend([product] if product else [])
+        return [{"name": name, "product_ids": products, "account_ids": None} for name, products in listed.items()]
+
+    # What it hears.
+
+    def deliver(self, due: Round, now: float) -> None:
+        """Heartbeats tell of what was due until now, sent or lost."""
+        if isinstance(due, _Round):
+            self._last.update(due.last)
+        super().deliver(due, now)
+
+    def wanted(self, due: Round) -> list[Push]:
+        """The pushes that are subscribed; of a book, what changes in it."""
+        found = []
+        for one in super().wanted(due):
+            if isinstance(one.item, BookSnapshot):
+                payload = self._books[one.topic].message(one.item, self._cross)
+                if payload is not None:
+                    self._cross = self._cross and payload.startswith(b'{"type":"snapshot"')
+                    found.append(push_of(one.item, one.topic, payload))
+            else:
+                found.append(one)
+        return found
+
+    def push(self, item: Item) -> Push:
+        """The push of an event that a fault has changed."""
+        assert isinstance(item, MarketEvent)
+        return push_of(item, f"ticker {item.symbol}", payload_of(item))
+
+    def tick(self, now: float) -> None:
+        """Heartbeats of all products, the list of products, or the end of somebody who asks for nothing."""
+        if not self._asked:
+            if now >= self._opened + self._patience_s:
+                self.ending = self.ending or Ending(1000, "no subscription")
+            return
+        if now >= self._heartbeat_at:
+            self._heartbeat_at = now + self._heartbeat_s
+            for product in [topic.partition(" ")[2] for topic in self.topics if topic.startswith("heartbeat ")]:
+                self.send(self._heartbeat(product), "heartbeat")
+        if "status" in self.topics and now >= self._status_at:
+            self._status_at = now + STATUS_S
+            self.send(self.shared.status())
+
+    def _heartbeat(self, product: str) -> bytes:
+        last = self._last.get(product)
+        number = int(last.trade_id or 0) if last else 0
+        at = sequence_of(number, STEPS_OF_A_TRADE - 1) if last else 0
+        time = rfc3339(self.shared.now_ns // NS_PER_SECOND * NS_PER_SECOND)
+        return message("heartbeat", last_trade_id=number, product_id=product, sequence=at, time=time)
+
+    def next_deadline(self) -> float | None:
+        """The next heartbeat, or the end of patience."""
+        if not self._asked:
+            return self._opened + self._patience_s
+        return min(self._heartbeat_at, self._status_at) if "status" in self.topics else self._heartbeat_at
+
+    @property
+    def _patience_s(self) -> float:
+        return self.shared.options.auth_deadline_s or FIRST_REQUEST_S
+
+    @property
+    def _heartbeat_s(self) -> float:
+        return self.shared.options.heartbeat_s or HEARTBEAT_S
+
+
+class _Channel(msgspec.Struct):
+    name: str
+    product_ids: list[str] = []
+
+
+class _Request(msgspec.Struct):
+    type: str
+    channels: list[str | _Channel]
+    product_ids: list[str] = []
+    key: str = ""
+    passphrase: str = ""
+    timestamp: str = ""
+    signature: str = ""
+
+
+class Coinbase(Counterpart):
+    """Coinbase Exchange: all products of `INSTRUMENTS`, a step a second; keys are KEY:SECRET:PASSPHRASE."""
+
+    title = "Coinbase"
+    path = "/"
+    conversation = CoinbaseConversation
+    honours = frozenset({"heartbeat_s", "auth_deadline_s", "keys"})
+    form = SPEC.symbol_pattern
+    known = tuple(INSTRUMENTS)
+    step_ns = NS_PER_SECOND
+
+    def __init__(self, options: SimulatorOptions, source: MarketSource, first_ns: int) -> None:
+        super().__init__(options, source, first_ns)
+        self.now_ns = first_ns
+        """Market time."""
+        self._tape = Tape(SPEC.name, source.step_ns or NS_PER_SECOND)
+        self._trades: dict[str, Trade] = {}
+        self._quotes: dict[str, Quote] = {}
+        self._books: dict[str, OrderBook] = {}
+        self._orders = False
+
+    @staticmethod
+    def listed(symbol: str) -> Instrument:
+        """What is typical of a symbol."""
+        return INSTRUMENTS.get(symbol) or instrument(symbol.replace("-", ""))
+
+    def last(self, product: str) -> tuple[Trade | None, Quote | None]:
+        """The last trade of a product, and the last quote."""
+        return self._trades.get(product), self._quotes.get(product)
+
+    def want_orders(self) -> None:
+        """Somebody wants to see orders."""
+        self._orders = True
+
+    def status(self) -> bytes:
+        """All products."""
+        products = []
+        for product in sorted(self.source.symbols or self.known):
+            base, quote = product.split("-")
+            products.append({
+                "id": product, "base_currency": base, "quote_currency": quote, "base_increment": "0.00000001",
+                "quote_increment": "0.01", "display_name": f"{base}/{quote}", "status": "online", "status_message": "",
+                "min_market_funds": "1", "post_only": False, "limit_only": False, "cancel_only": False,
+                "fx_stablecoin": False,
+            })  # fmt: skip
+        return message("status", products=products, currencies=[])
+
+    def round(self, items: Sequence[Item]) -> Round:
+        """Trades, tickers, books and orders of each step; recorded events as they are."""
+        pushes = []
+        for item in items:
+            for event in self._events(item):
+                self.now_ns = max(self.now_ns, event.ts_event or event.ts_recv)
+                payload = payload_of(event)
+                pushes += [push_of(event, f"{name} {event.symbol}", payload) for name in self._names(event)]
+        return _Round(pushes)
+
+    def _names(self, event: MarketEvent) -> list[str]:
+        """The channels that have an event."""
+        match event:
+            case Trade():
+                self._trades[event.symbol] = event
+                return ["matches"]
+            case Quote():
+                self._quotes[event.symbol] = event
+                batched = (event.ts_event or event.ts_recv) // NS_PER_SECOND % BATCH_STEPS == 0
+                return ["ticker", "ticker_batch"] if batched else ["ticker"]
+            case OrderUpdate():
+                mine = (event.sequence or 0) // STEPS_OF_A_TRADE % TRADES == 0
+                return ["full", "user"] if mine else ["full"]
+            case _:
+                return list(_BOOKS)
+
+    def _events(self, item: Item) -> list[MarketEvent]:
+        if isinstance(item, Candle):
+            trades = [
+                msgspec.structs.replace(one, sequence=sequence_of(int(one.trade_id or 0)))
+                for one in self._tape.trades(item)
+                if isinstance(one, Trade)
+            ]
+            orders = [order for trade in trades for order in orders_of(trade)] if self._orders else []
+            return [*trades, *orders, self._tape.quote(item), self._tape.book(item)]
+        if isinstance(item, BookSnapshot | BookUpdate):
+            return [self._whole(item)]
+        return [item] if isinstance(item, Quote | Trade | OrderUpdate) else []
+
+    def _whole(self, change: BookSnapshot | BookUpdate) -> MarketEvent:
+        """The book after a recorded change."""
+        book = self._books.setdefault(change.symbol, OrderBook())
+        (book.replace if isinstance(change, BookSnapshot) else book.apply)(change.bids, change.asks)
+        bids, asks = book.depth()
+        return BookSnapshot(change.provider, change.symbol, change.ts_event, change.ts_recv, bids, asks)
+
+
+COUNTERPART = Coinbase
