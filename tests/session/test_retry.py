@@ -121,6 +121,18 @@ class TestBackoff:
         assert max(later) > 55
 
 
+class TestThePaceOfConnections:
+    def test_from_one_attempt_to_the_next_there_is_the_time_that_the_provider_wants(self) -> None:
+        made = RetryPolicy(RetryOptions(), random.Random(1), 10.0)
+        made.connected(NOW)
+        made.data_flowed(4.0)
+        assert made.after(ConnectionLost("x"), NOW + 4).seconds == pytest.approx(6.0)
+        assert made.after(NetworkError("x"), NOW + 10).seconds == pytest.approx(10.0), "it was not even connected"
+        made.connected(NOW + 20)
+        made.data_flowed(100.0)
+        assert made.after(ConnectionLost("x"), NOW + 120).seconds <= 1.0, "the last attempt was long ago"
+
+
 class TestBounds:
     @pytest.mark.parametrize("retries", [0, 1, 5])
     def test_so_many_retries_and_no_more(self, retries: int) -> None:

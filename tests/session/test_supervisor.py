@@ -90,6 +90,17 @@ class TestSplitting:
             assert (part.shard, part.shards) == (number, len(feeds))
             assert (part.url, part.key, part.settings, part.refused) == (feed.url, feed.key, {"a": "b"}, {"X"})
 
+    @pytest.mark.parametrize(
+        ("connections", "parts"),
+        [(1, ["AAA", "BBB"]), (2, ["AA", "A", "BB", "B"]), (9, ["A", "A", "A", "B", "B", "B"])],
+    )
+    def test_each_group_has_connections_of_its_own(self, connections: int, parts: list[str]) -> None:
+        symbols = tuple(letter + str(number) for number in range(3) for letter in "AB")
+        feeds = split(Feed("wss://p/", Subscription(symbols), Secret(KEY)), connections, lambda symbol: symbol[0])
+        assert ["".join(symbol[0] for symbol in feed.subscription.symbols) for feed in feeds] == parts
+        assert sorted(symbol for feed in feeds for symbol in feed.subscription.symbols) == sorted(symbols)
+        assert [(feed.shard, feed.shards) for feed in feeds] == [(at, len(parts)) for at in range(len(parts))]
+
 
 class TestTheEndOfOne:
     def test_a_stop_ends_all_and_closes_the_queue(self) -> None:

@@ -125,6 +125,10 @@ class ProviderSpec(msgspec.Struct, frozen=True):
     """Who says what, how often, to show that the connection is alive."""
     market_of: Callable[[str], Market] = market_of
     """Symbol -> its trading hours."""
+    group_of: Callable[[str], str] | None = None
+    """Symbol -> its group: only symbols of one can share a connection. None: all can."""
+    reconnect_s: float = 0.0
+    """The least time from one attempt to connect to the next."""
 
     @property
     def keyless(self) -> tuple[Channel, ...]:

@@ -52,9 +52,13 @@ class Wait(msgspec.Struct, frozen=True):
 class RetryPolicy:
     """Remembers the failures since data last flowed."""
 
-    def __init__(self, options: RetryOptions, rng: random.Random) -> None:
+    def __init__(self, options: RetryOptions, rng: random.Random, least_s: float = 0.0) -> None:
+        """`least_s`: from one attempt to connect to the next, whatever the backoff says."""
         self._options = options
         self._rng = rng
+        self._least_s = least_s
+        self._connected_at: float | None = None
+        """Of the latest attempt, if it came so far."""
         self._backoff = Backoff(rng)
         self._holds = hold_delays(rng)
         self._held_s = 0.0
@@ -70,6 +74,7 @@ class RetryPolicy:
     def connected(self, now: float) -> None:
         """A connection stands, from now on."""
         self._connections.append(now)
+        self._connected_at = now
 
     def data_flowed(self, for_s: float) -> None:
         """The connection that just ended had delivered data, and stood for `for_s` seconds: the past is forgiven."""
@@ -88,10 +93,12 @@ class RetryPolicy:
         if not error.retryable:
             raise error
         self.failures += 1
+        attempted = now if self._connected_at is None else self._connected_at
+        self._connected_at = None
         self._give_up_on_repetition(error)
         if error.recovery is Recovery.HOLD:
             return self._hold(error)
-        seconds = max(self._delay(error), self._until_another_connection(now))
+        seconds = max(self._delay(error), self._until_another_connection(now), attempted + self._least_s - now)
         self._give_up_on_bounds(error, now, seconds)
         return Wait(seconds, "down")
 

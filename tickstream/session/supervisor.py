@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Callable
 
 import msgspec
 
@@ -17,9 +18,13 @@ from tickstream.session.session import Session
 from tickstream.status import SessionStatus
 
 
-def split(feed: Feed, connections: int) -> list[Feed]:
-    """One feed per connection, symbols round robin."""
-    shards = feed.subscription.shards(connections)
+def split(feed: Feed, connections: int, group_of: Callable[[str], str] | None = None) -> list[Feed]:
+    """One feed per connection, symbols round robin; so many for each group, where groups cannot share a connection."""
+    groups: dict[str, list[str]] = {}
+    for symbol in feed.subscription.symbols:
+        groups.setdefault(group_of(symbol) if group_of else "", []).append(symbol)
+    wanted = [msgspec.structs.replace(feed.subscription, symbols=tuple(group)) for group in groups.values()]
+    shards = [shard for group in wanted for shard in group.shards(connections)]
     return [
         msgspec.structs.replace(feed, subscription=shard, shard=number, shards=len(shards))
         for number, shard in enumerate(shards)
@@ -49,7 +54,7 @@ class Supervisor:
             SessionStatus(context.spec.name, number, feed.subscription.symbols) for number, feed in enumerate(feeds, 1)
         ]
         self.sessions = [
-            Session(context, feed, status, Outbox(queue), RetryPolicy(retry, rng))
+            Session(context, feed, status, Outbox(queue), RetryPolicy(retry, rng, context.spec.reconnect_s))
             for feed, status in zip(feeds, self.statuses, strict=True)
         ]
         self._threads = [
