@@ -4,6 +4,7 @@ Wire facts are from github.com/binance/binance-spot-api-docs (web-socket-streams
 Prices and sizes are JSON strings. `m` says that the buyer was the maker: the taker sold. The top of the book and the
 partial book come without a time. Of a book the best 20 levels are asked for, whole in each message. The updates of a
 whole book are read where they come, but not asked for: their snapshot is to be had from the REST API only.
+Updates are numbered without holes, and so are trades (convention).
 """
 
 from __future__ import annotations
