@@ -240,7 +240,7 @@ def test_a_file_of_which_no_line_can_be_used_is_unreadable(folder: Folder) -> No
     folder.write("bad.jsonl", lines(bars("EURUSD", 2, 3)).replace(b'"open":1', b'"open":"none"'))
     report = verified(folder.base)
     assert report.verdict is Verdict.UNREADABLE
-    assert "not one of its 2 lines" in str(next(file.unreadable for file in report.files if file.unreadable))
+    assert "no line of it is an event" in str(next(file.unreadable for file in report.files if file.unreadable))
 
 
 def test_a_file_of_something_else_is_unreadable_and_stops_nothing(folder: Folder) -> None:
@@ -268,6 +268,10 @@ def test_a_manifest_that_cannot_be_read_is_an_error(folder: Folder) -> None:
     (folder.base / manifest.NAME).symlink_to("/proc/self/mem")
     with pytest.raises(InputError, match=r"manifest\.jsonl"):
         verified(path)
+
+
+def test_nothing_at_all_is_never_complete(folder: Folder) -> None:
+    assert verified(folder.write("empty.jsonl", b"")).verdict is Verdict.INCOMPLETE
 
 
 def test_paths_that_do_not_exist_are_a_mistake_of_the_user(tmp_path: Path) -> None:

@@ -75,9 +75,13 @@ def test_bars_without_a_time_and_holes_beyond_the_list_are_told() -> None:
 
 
 def test_a_symbol_without_events_that_owes_nothing_is_no_success_and_no_fault() -> None:
-    out = printed(report(series()))
+    out = printed(report(series(), series(symbol="ETH", events=3)))
     assert "nothing received" in out
-    assert out.splitlines()[-1] == "Complete: 0 events of 1 symbol, nothing missing."
+    assert out.splitlines()[-1] == "Complete: 3 events of 2 symbols, nothing missing."
+
+
+def test_nothing_at_all_is_no_success() -> None:
+    assert conclusion(report(series())) == "Incomplete: 0 events of 1 symbol; there is nothing in it."
 
 
 def test_an_example_without_a_time_is_told_by_its_reception() -> None:

@@ -207,7 +207,7 @@ class _Account:
         """Why it is no file of events at all, if it is none."""
         if self.usable or not self.bad:
             return None
-        return f"not one of its {self.lines:,} lines is an event; {self.bad_lines[0]}"
+        return f"no line of it is an event; {self.bad_lines[0]}"
 
 
 class _Hashing:

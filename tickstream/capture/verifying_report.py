@@ -187,10 +187,15 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def verdict(self) -> Verdict:
-        """UNREADABLE when a file could not be read: what is in it, nobody knows."""
+        """UNREADABLE when a file could not be read: what is in it, nobody knows. Nothing at all is never complete."""
         if any(one.unreadable for one in self.files):
             return Verdict.UNREADABLE
-        dropped = any(one.dropped for one in self.runs)
-        if dropped or not all(one.whole for one in self.files) or not all(one.complete for one in self.series):
+        nothing = not any(one.events for one in self.series)
+        if (
+            nothing
+            or any(one.dropped for one in self.runs)
+            or not all(one.whole for one in self.files)
+            or not all(one.complete for one in self.series)
+        ):
             return Verdict.INCOMPLETE
         return Verdict.COMPLETE

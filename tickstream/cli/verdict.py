@@ -170,7 +170,7 @@ def conclusion(report: Report) -> str:
     if dropped := sum(run.dropped for run in report.runs):
         faults.append(f"{dropped:,} dropped")
     word = "Unreadable" if report.verdict is Verdict.UNREADABLE else "Incomplete"
-    return f"{word}: {held}; {', '.join(faults)}."
+    return f"{word}: {held}; {', '.join(faults) or 'there is nothing in it'}."
 
 
 def _sum(series: Iterable[SeriesReport], of: Callable[[SeriesReport], int], one: str, many: str = "") -> list[str]:
