@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests.sinks.making import START, bar, book, book_update, gap, notice, quote, session_event, trade
 from tickstream.events import Account, Event, MarketEvent
 from tickstream.sinks.board import EXTRA_ROWS, LARGE_BATCH, Board
+from tickstream.status import SessionStatus
 from tickstream.timestamps import Timestamp
 
 PRICES = st.decimals(-(10**6), 10**6, places=5).map(str)
@@ -45,9 +46,40 @@ def test_a_book_shows_its_best_levels() -> None:
     assert values["ask"] == "1.30"
 
 
-def test_after_an_update_that_nobody_applied_the_best_levels_are_unknown() -> None:
-    made = board(book(("1.10", "5.0"), symbol="EURUSD"), book_update(("1.11", "1"), symbol="EURUSD"))
-    assert not {"bid", "bid_size", "ask", "ask_size"} & set(made.rows["EURUSD"].values)
+def test_after_an_update_the_best_levels_are_those_of_the_book() -> None:
+    made = board(
+        book(("1.10", "5.0"), asks=(("1.20", "7"),), symbol="EURUSD"), book_update(("1.11", "1"), symbol="EURUSD")
+    )
+    values = made.rows["EURUSD"].values
+    assert [values[name] for name in ("bid", "bid_size", "ask", "spread")] == ["1.11", "1", "1.20", "0.09"]
+    made.add([book_update(("1.11", "0"), symbol="EURUSD"), quote("5", symbol="XAUUSD")], 1001.0)
+    assert values["bid"] == "1.10"
+    assert made.rows["XAUUSD"].values["bid"] == "5"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        gap(symbols=("EURUSD",), reason="dropped"),
+        notice("book_broken", "EURUSD: crossed", ("EURUSD",)),
+        session_event("down"),
+    ],
+)
+def test_the_prices_of_a_book_that_is_wrong_are_not_shown(wrong: Event) -> None:
+    made = Board(("EURUSD",), [SessionStatus("tickatlas", 1, ("EURUSD",))])
+    whole = book(("1.10", "5.0"), asks=(("1.20", "7"),), symbol="EURUSD")
+    made.add([whole, wrong], 1000.0)
+    assert not {"bid", "bid_size", "ask", "ask_size", "spread"} & set(made.rows["EURUSD"].values)
+    assert made.books.why_not("EURUSD").startswith("withheld: ")
+    assert made.take_changed() == [made.rows["EURUSD"]]
+    made.add([whole], 1001.0)
+    assert made.rows["EURUSD"].values["bid"] == "1.10"
+
+
+def test_a_session_that_ends_as_it_should_leaves_its_books() -> None:
+    made = Board(("EURUSD",), [SessionStatus("tickatlas", 1, ("EURUSD",))])
+    made.add([book(("1.10", "5.0"), symbol="EURUSD"), session_event("closed", None)], 1000.0)
+    assert made.rows["EURUSD"].values["bid"] == "1.10"
 
 
 def test_texts_are_cleaned() -> None:

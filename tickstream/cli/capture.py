@@ -10,7 +10,7 @@ import typer
 from tickstream.cli import completion
 from tickstream.cli import options as opt
 from tickstream.cli.app import environment
-from tickstream.cli.flags import BoundFlags, ConnectionFlags, SymbolFlags, TalkFlags, expanded, seconds
+from tickstream.cli.flags import BookFlags, BoundFlags, ConnectionFlags, SymbolFlags, TalkFlags, expanded, seconds
 from tickstream.cli.values import parse_duration
 from tickstream.errors import ExitCode, UsageError
 from tickstream.suggestions import did_you_mean, shown
@@ -112,6 +112,7 @@ class FileFlags:
 @expanded
 def capture(  # noqa: PLR0913, PLR0917 - one parameter for each option, or group of them
     wanted: SymbolFlags,
+    books: BookFlags,
     files: FileFlags,
     ends: BoundFlags,
     connection: ConnectionFlags,
@@ -152,6 +153,7 @@ def capture(  # noqa: PLR0913, PLR0917 - one parameter for each option, or group
         )
         bounds = ends.bounds(env, tz or settings.text("tz"), idle_timeout)
         feed_options = connection.feed_options(wanted, settings, bounds.longest_s(env.clock.now_ns()))
+        feed_options = replace(feed_options, books=books.options(options.format))
         with live_feed(env, feed_options, settings) as feed:
             return Recording(env, feed, options, bounds, talk).execute()
 

@@ -85,9 +85,7 @@ class Ending:
         return None
 
     def _last_words(self) -> None:
-        last = self._flow.finish()
-        if last:
-            self._parts.sink.write(self._batch(last))
+        self._flow.finish()
         self._parts.sink.flush()
 
     def _batch(self, events: list[Event]) -> Batch:

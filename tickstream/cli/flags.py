@@ -18,6 +18,7 @@ from tickstream.cli.values import parse_duration, seconds_until, zone
 from tickstream.errors import UsageError
 
 if TYPE_CHECKING:
+    from tickstream.cli.books import BookOptions
     from tickstream.cli.bounds import Bounds
     from tickstream.cli.environment import Environment
     from tickstream.cli.live import FeedOptions
@@ -35,6 +36,28 @@ class SymbolFlags:
     provider: opt.Provider = None
     channel: opt.Channel = None
     demo: opt.Demo = False
+
+
+@dataclass(frozen=True)
+class BookFlags:
+    """How much of order books, and how often."""
+
+    depth: opt.Depth = None
+    book_every: opt.BookEvery = None
+
+    def options(self, format: str) -> BookOptions:  # noqa: A002 - as OutputOptions names it
+        """For an output of this format. Raises UsageError for what makes no sense."""
+        from tickstream.cli.books import BookOptions
+
+        every_s = seconds(self.book_every, "--book-every")
+        if every_s is not None and every_s <= 0:
+            raise UsageError("--book-every: write an interval above 0, as 1s.")
+        if every_s is not None and format == "raw":
+            raise UsageError(
+                "--book-every does not go with -o raw, which passes the provider's own messages on.",
+                hint="Use -o jsonl, or leave one of them out.",
+            )
+        return BookOptions(self.depth, every_s)
 
 
 @dataclass(frozen=True)

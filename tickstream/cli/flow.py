@@ -11,7 +11,7 @@ from tickstream.cli.ledger import Ledger
 from tickstream.cli.talk import Talk
 from tickstream.clock import Clock
 from tickstream.events import Batch, Event, MarketEvent, Notice, Quarantined
-from tickstream.pipeline.base import Stage
+from tickstream.pipeline.base import Stage, TimedStage
 from tickstream.pipeline.gaps import REFUSALS
 from tickstream.pipeline.limits import LimitStage
 from tickstream.sinks.base import Sink
@@ -57,6 +57,7 @@ class Flow:
     def __init__(self, clock: Clock, parts: Parts, ledger: Ledger) -> None:
         self._clock = clock
         self._stages = parts.stages
+        self._timed = [(place, one) for place, one in enumerate(parts.stages) if isinstance(one, TimedStage)]
         self._limit = parts.limit
         self._sink = parts.sink
         self._talk = parts.talk
@@ -74,24 +75,31 @@ class Flow:
         """One batch all the way. Raises what the sink raises."""
         if batch.quarantined and self._on_quarantined is not None:
             self._on_quarantined(batch.quarantined)
-        for stage in self._stages:
+        if self._pass(batch, self._stages):
+            # After the write: while a slow reader keeps us waiting, the silence is not the feed's.
+            self.last_data = self._clock.monotonic()
+
+    def look_at_the_time(self) -> None:
+        """What a stage has to say by the clock goes the rest of the way. Asked after every batch, and without one."""
+        for place, stage in self._timed:
+            for batch in stage.due(self._clock.now_ns()):
+                self._pass(batch, self._stages[place + 1 :])
+
+    def finish(self) -> None:
+        """What the stages have still to say. Raises what the sink raises."""
+        if not self.full:
+            now = self._clock.now_ns()
+            last = [event for stage in self._stages for event in stage.finish(now)]
+            self._pass(Batch(0, 0, now, last), [self._limit])
+
+    def _pass(self, batch: Batch, stages: Sequence[Stage]) -> int:
+        """Through these stages and into the output; how many market events came out."""
+        for stage in stages:
             batch = stage.process(batch)
         market = self._hear(batch)
         if batch.events:
             self._write(batch, market)
-        if market:
-            # After the write: while a slow reader keeps us waiting, the silence is not the feed's.
-            self.last_data = self._clock.monotonic()
-
-    def finish(self) -> list[Event]:
-        """What the stages have still to say; it is said, and returned for the output."""
-        if self.full:
-            return []
-        now = self._clock.now_ns()
-        last = [event for stage in self._stages for event in stage.finish(now)]
-        for event in last:
-            self._note(event)
-        return last
+        return market
 
     def _hear(self, batch: Batch) -> int:
         """Say the stream events, and count the market events."""

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tickstream import config, keys, markets, providers
+from tickstream.cli.books import BookKeeper, BookOptions
 from tickstream.cli.environment import Environment
 from tickstream.cli.source import Stream, Wires
 from tickstream.credits import CreditMeter, preflight
 from tickstream.errors import ConfigError, UsageError
 from tickstream.keys import FoundKey, Secret
+from tickstream.pipeline.base import Stage
 from tickstream.pipeline.gaps import GapStage
 from tickstream.pipeline.skew import SkewStage
 from tickstream.providers.base import ConnectRequest, Feed, ProviderSpec
@@ -63,6 +65,7 @@ class FeedOptions:
     max_message: int = 8 * 2**20
     raw: bool = False
     """The output takes the provider's messages as they are."""
+    books: BookOptions = field(default_factory=BookOptions)
     duration_s: float | None = None
 
 
@@ -79,11 +82,14 @@ class LiveFeed:
     status: RunStatus
     preface: tuple[str, ...]
     """Lines for stderr before the run: what it will cost, and whom it talks to."""
+    books: tuple[BookKeeper, ...] = ()
+    """Empty for channels without books. Its place is before `gaps`, which counts the gaps that come of it."""
 
     def stream(self) -> Stream:
         """As an output takes it."""
+        stages: tuple[Stage, ...] = (self.skew, *self.books, self.gaps)
         return Stream(
-            self.wires, (self.skew, self.gaps), self.status, self.channel, self.spec.data_silence_s, self.preface
+            self.wires, stages, self.status, self.channel, self.spec.data_silence_s, self.preface, self.spec.market_of
         )
 
     @property
@@ -243,16 +249,19 @@ def _build(
     channel = the_channel(options, spec)
     bar_interval_s = _bar_interval_s(spec, channel)
     wanted = Subscription(symbols, channel)
-    feeds = split(Feed(url, wanted, key, the_settings(settings, spec), raw=options.raw), options.connections)
+    options.books.check(channel)
+    own_settings = options.books.settings(spec, the_settings(settings, spec))
+    feeds = split(Feed(url, wanted, key, own_settings, raw=options.raw), options.connections, spec.group_of)
     queue = BatchQueue(OnFull(options.on_full or settings.text("on_full")))
     stop = threading.Event()
     context = SessionContext(
-        spec, _dialler(env, options, spec, stop), env.clock, stop, meter, options.exit_on_quota, _expects_data
+        spec, _dialler(env, options, spec, stop), env.clock, stop, meter, options.exit_on_quota, _expects_data(spec)
     )
     supervisor = Supervisor(context, feeds, queue, options.retry)
     by_session = {status.session: status.symbols for status in supervisor.statuses}
     skew = SkewStage(spec.name, bar_interval_s)
-    gaps = GapStage(spec.name, by_session, env.clock.now_ns(), _open_minutes, bar_interval_s)
+    gaps = GapStage(spec.name, by_session, env.clock.now_ns(), _open_minutes(spec), bar_interval_s)
+    books = (BookKeeper(options.books.stage(), supervisor.resubscribe),) if channel is Channel.BOOK else ()
     label = "DEMO" if options.demo else "LIVE"
     status = RunStatus(label, spec.name, supervisor.statuses, symbols, meter)
     preface = []
@@ -267,7 +276,7 @@ def _build(
         named = DEMO_PLAN if options.demo else own.plan and str(own.plan.value)
         plan = rates.plan(named) if named else None
         preface.append(preflight(len(symbols), plan, rates, options.duration_s))
-    return LiveFeed(spec, symbols, channel, Wires(supervisor, queue), skew, gaps, status, tuple(preface))
+    return LiveFeed(spec, symbols, channel, Wires(supervisor, queue), skew, gaps, status, tuple(preface), books)
 
 
 def _dialler(
@@ -287,11 +296,19 @@ def _bar_interval_s(spec: ProviderSpec, channel: Channel) -> int | None:
     return spec.bar_interval_s if channel is Channel.BARS else None
 
 
-def _open_minutes(symbol: str, start_ns: int, end_ns: int) -> int:
-    return markets.market_of(symbol).open_minutes(start_ns, end_ns)
+def _open_minutes(spec: ProviderSpec) -> Callable[[str, int, int], int]:
+    def between(symbol: str, start_ns: int, end_ns: int) -> int:
+        return spec.market_of(symbol).open_minutes(start_ns, end_ns)
+
+    return between
 
 
-def _expects_data(symbol: str, start_ns: int, end_ns: int) -> bool:
+def _expects_data(spec: ProviderSpec) -> Callable[[str, int, int], bool]:
     """Whether the market was open from start to end: then silence is suspicious."""
-    minutes = (end_ns - start_ns) // markets.NS_PER_MINUTE
-    return minutes > 0 and markets.market_of(symbol).open_minutes(start_ns, end_ns) >= minutes - 1
+    open_minutes = _open_minutes(spec)
+
+    def expects(symbol: str, start_ns: int, end_ns: int) -> bool:
+        minutes = (end_ns - start_ns) // markets.NS_PER_MINUTE
+        return minutes > 0 and open_minutes(symbol, start_ns, end_ns) >= minutes - 1
+
+    return expects

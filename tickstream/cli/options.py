@@ -35,6 +35,25 @@ Channel = Annotated[
     typer.Option("--channel", metavar="NAME", help="Kind of data: bars, quotes, trades, book, orders.",
                  autocompletion=completion.channels, show_default="the provider's first"),
 ]  # fmt: skip
+Depth = Annotated[
+    int | None,
+    typer.Option(
+        "--depth",
+        metavar="N",
+        min=1,
+        help="Of a book: levels of a side, in the table and in the snapshots of --book-every.",
+        show_default="10 in the table, else all",
+    ),
+]
+BookEvery = Annotated[
+    str | None,
+    typer.Option(
+        "--book-every",
+        metavar="TIME",
+        help="Of a book: a snapshot each 1s (or 250ms...) in which it changed, instead of updates.",
+        show_default=False,
+    ),
+]
 Demo = Annotated[bool, typer.Option("--demo", help="No key, no network: a simulator on this machine, labelled DEMO.")]
 Url = Annotated[
     str | None, typer.Option("--url", metavar="URL", help="Another endpoint: a simulator, a relay.", show_default=False)

@@ -26,7 +26,7 @@ from tickstream.events import Quarantined
 from tickstream.pipeline.base import Stage
 from tickstream.pipeline.limits import LimitStage
 from tickstream.sinks import load
-from tickstream.sinks.base import Display, Sink, SinkRequest, TimeFormat
+from tickstream.sinks.base import DISPLAY_DEPTH, Display, Sink, SinkRequest, TimeFormat
 from tickstream.sinks.output import Output
 from tickstream.timestamps import rfc3339
 
@@ -46,6 +46,8 @@ class OutputOptions:
     quarantine: Path | None = None
     """For messages that cannot be used."""
     metrics_file: Path | None = None
+    depth: int | None = None
+    """Levels of a side that are drawn of a book."""
 
 
 def show(
@@ -103,7 +105,14 @@ def _request(env: Environment, output: Output, stream: Stream, options: OutputOp
         output=output,
         clock=env.clock,
         status=stream.status,
-        display=Display(isatty=env.stdout_isatty, env=env.env, tz=options.tz, silence_s=stream.silence_s),
+        display=Display(
+            isatty=env.stdout_isatty,
+            env=env.env,
+            tz=options.tz,
+            silence_s=stream.silence_s,
+            market_of=stream.market_of,
+            depth=options.depth or DISPLAY_DEPTH,
+        ),
         fields=options.fields,
         channel=stream.channel,
         time=cast(TimeFormat, options.time),

@@ -10,6 +10,7 @@ import msgspec
 from tickstream.capture.archive import Archive
 from tickstream.capture.playback import Wanted
 from tickstream.capture.reading import ReadOptions
+from tickstream.cli.books import BookOptions
 from tickstream.cli.environment import Environment
 from tickstream.cli.outputs import OutputOptions
 from tickstream.cli.player import Pace, Player, ReplayClock
@@ -39,6 +40,7 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
     read: ReadOptions
     wanted: Wanted = Wanted()
     pace: Pace = Pace()
+    books: BookOptions = BookOptions()
     once: bool = False
     """Every symbol has to be known before it begins."""
 
@@ -54,6 +56,8 @@ class Replay:
                 "-o raw needs a raw capture: these files hold events, not the provider's messages.",
                 hint="Use -o jsonl, or capture with -o raw.",
             )
+        options.books.check(self._channel(Channel.BOOK))
+        self._books = options.books
         self._symbols = self._archive.symbols(everyone=options.once)
         self.player = Player(self._archive.stretches(), env.clock, options.pace, self._archive.provider)
         self.env = replace(env, clock=ReplayClock(env.clock, self.player))
@@ -61,14 +65,18 @@ class Replay:
 
     def stream(self) -> Stream:
         """As an output takes it."""
-        types = self._archive.types
         return Stream(
             self.player,
-            (),
+            () if self._books.every_s is None else (self._books.stage(recorded=True),),
             RunStatus("REPLAY", self._archive.provider, [], self._symbols),
-            next((channel for kind, channel in _CHANNELS.items() if kind in types), Channel.BARS),
+            self._channel(),
             math.inf if math.isinf(self._speed) else max(1.0, SILENCE_S / self._speed),
         )
+
+    def _channel(self, wanted: Channel | None = None) -> Channel:
+        """What the files hold: `wanted`, if they do, else what comes first."""
+        held = [channel for kind, channel in _CHANNELS.items() if kind in self._archive.types]
+        return wanted if wanted is not None and wanted in held else next(iter(held), Channel.BARS)
 
     def columns(self, options: OutputOptions) -> OutputOptions:
         """The output's options; a CSV of several types of events gets the columns of all of them."""

@@ -9,7 +9,7 @@ import typer
 
 from tickstream.cli import options as opt
 from tickstream.cli.app import environment
-from tickstream.cli.flags import BoundFlags, OutputFlags, TalkFlags, expanded, seconds
+from tickstream.cli.flags import BookFlags, BoundFlags, OutputFlags, TalkFlags, expanded, seconds
 from tickstream.cli.reading import Paths, ReadFlags, SpanFlags
 from tickstream.errors import ExitCode, NoData, UsageError
 
@@ -18,6 +18,7 @@ from tickstream.errors import ExitCode, NoData, UsageError
 def replay(  # noqa: PLR0913, PLR0917 - one parameter for each option, or group of them
     paths: Paths,
     span: SpanFlags,
+    books: BookFlags,
     shown: OutputFlags,
     ends: BoundFlags,
     read: ReadFlags,
@@ -57,6 +58,8 @@ def replay(  # noqa: PLR0913, PLR0917 - one parameter for each option, or group 
 
     Gaps that were recorded are told like live ones. Ctrl-C ends it with 130, `| head` with 0.
     """
+    from dataclasses import replace
+
     from tickstream.capture.playback import Wanted
     from tickstream.cli.bounds import Bounds
     from tickstream.cli.outputs import show
@@ -72,7 +75,7 @@ def replay(  # noqa: PLR0913, PLR0917 - one parameter for each option, or group 
         # The run's clock shows the time of the capture: --until is turned into how long that still is.
         real = Bounds(bounds.longest_s(env.clock.now_ns()), strict=bounds.strict, drain_s=bounds.drain_s)
         begin, end = span.span()
-        options = shown.options(settings)
+        options = replace(shown.options(settings), depth=books.depth)
         playing = Replay(
             env,
             ReplayOptions(
@@ -80,6 +83,7 @@ def replay(  # noqa: PLR0913, PLR0917 - one parameter for each option, or group 
                 read=read.options(env, paths),
                 wanted=Wanted(by, begin, end, payloads=options.format == "raw"),
                 pace=Pace(_speed(speed), seconds(max_wait, "--max-wait")),
+                books=books.options(options.format),
                 once=once,
             ),
         )

@@ -89,6 +89,7 @@ class Run:
                 self._flow.take(batch)
             else:
                 self._check_output()
+            self._flow.look_at_the_time()
             now = self._clock.monotonic()
             self._chores.do(now)
             code = self._bound_reached(now)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from tickstream.events import Batch
+from tickstream.markets import Market, market_of
 from tickstream.pipeline.base import Stage
 from tickstream.session.queue import BatchQueue
 from tickstream.session.supervisor import Supervisor
@@ -106,3 +108,5 @@ class Stream:
     """Without data for so long, in an open market, a symbol is stale."""
     preface: tuple[str, ...] = ()
     """Lines for stderr before the run."""
+    market_of: Callable[[str], Market] = market_of
+    """Symbol -> its trading hours."""

@@ -6,13 +6,14 @@ from dataclasses import replace
 
 from tickstream.cli import options as opt
 from tickstream.cli.app import environment
-from tickstream.cli.flags import BoundFlags, ConnectionFlags, OutputFlags, SymbolFlags, TalkFlags, expanded
+from tickstream.cli.flags import BookFlags, BoundFlags, ConnectionFlags, OutputFlags, SymbolFlags, TalkFlags, expanded
 from tickstream.errors import ExitCode
 
 
 @expanded
 def watch(  # noqa: PLR0913, PLR0917 - one parameter for each option, or group of them
     wanted: SymbolFlags,
+    books: BookFlags,
     shown: OutputFlags,
     ends: BoundFlags,
     connection: ConnectionFlags,
@@ -33,6 +34,7 @@ def watch(  # noqa: PLR0913, PLR0917 - one parameter for each option, or group o
       tickstream watch @majors -o csv > majors.csv       a watchlist of the config
       tickstream watch EURUSD --once -o jsonl            one event per symbol, then the end
       tickstream watch EURUSD --fields symbol,bid,ask -o csv --count 10
+      tickstream watch -p kraken BTC/USD --channel book --depth 10     a live ladder
       tickstream watch EURUSD --until 16:00 --strict     exit 15 if anything is missing
       tickstream watch EURUSD --max-credits 5000         exit 7 before a push would cost more
 
@@ -48,9 +50,9 @@ def watch(  # noqa: PLR0913, PLR0917 - one parameter for each option, or group o
     def run() -> ExitCode:
         settings = env.config()
         bounds = ends.bounds(env, shown.tz or settings.text("tz"), idle_timeout)
-        options = replace(shown.options(settings), quarantine=quarantine, metrics_file=metrics_file)
+        options = replace(shown.options(settings), quarantine=quarantine, metrics_file=metrics_file, depth=books.depth)
         feed_options = connection.feed_options(wanted, settings, bounds.longest_s(env.clock.now_ns()))
-        feed_options = replace(feed_options, raw=options.format == "raw")
+        feed_options = replace(feed_options, raw=options.format == "raw", books=books.options(options.format))
         with live_feed(env, feed_options, settings) as feed:
             return show(env, feed.stream(), options, bounds, talk, count=count, once=once)
 

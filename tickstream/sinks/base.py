@@ -24,6 +24,10 @@ from tickstream.subscriptions import Channel
 __all__ = ["Display", "ReaderGone", "Sink", "SinkRequest", "SinkSpec", "TimeFormat"]
 
 
+DISPLAY_DEPTH = 10
+"""Levels of a side, unless the user says otherwise."""
+
+
 class Sink(ABC):
     """Where batches go. All calls come from one thread.
 
@@ -66,6 +70,8 @@ class Display(msgspec.Struct, frozen=True):
     silence_s: float = 150.0
     """Without data for so long, in an open market, a symbol is stale."""
     market_of: Callable[[str], Market] = market_of
+    depth: int = DISPLAY_DEPTH
+    """Levels of a side that are shown of a book, where there is room for them."""
 
 
 class SinkRequest(msgspec.Struct, frozen=True, kw_only=True):

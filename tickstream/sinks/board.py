@@ -12,9 +12,9 @@ from tickstream.events import (
     Account,
     Bar,
     BookSnapshot,
+    BookUpdate,
     Event,
     Gap,
-    Level,
     MarketEvent,
     Notice,
     Quote,
@@ -22,7 +22,9 @@ from tickstream.events import (
     Trade,
 )
 from tickstream.numbers import Number
+from tickstream.sinks.books import BOOK_TYPES, WITHHELD, Books
 from tickstream.sinks.clean import clean
+from tickstream.status import SessionStatus
 from tickstream.timestamps import Timestamp
 
 TREND_LENGTH = 20
@@ -86,8 +88,6 @@ class Row:
                 values[name] = value
             elif type(value) is bool:
                 values[name] = "yes" if value else "no"
-            elif type(value) is tuple:  # a side of the book, of which the best level is shown
-                self._top(name.removesuffix("s"), value if isinstance(event, BookSnapshot) else ())
             else:
                 values[name] = clean(str(value))
         if before is not None and self.prices and before != self.prices[-1]:
@@ -95,14 +95,10 @@ class Row:
             if moved:
                 self.direction, self.moved_at = int(moved), now
 
-    def _top(self, side: str, levels: tuple[Level, ...]) -> None:
-        """The best level of a side. An update does not tell it: unknown is better than what it was before."""
-        if not levels:
-            self.values.pop(side, None)
-            self.values.pop(f"{side}_size", None)
-            return
-        price, size = levels[0]
-        self.values[side], self.values[f"{side}_size"] = str(price, "ascii"), str(size, "ascii")
+    def forget_quote(self) -> None:
+        """Its best prices are not known any more."""
+        for name in ("bid", "bid_size", "ask", "ask_size", "spread"):
+            self.values.pop(name, None)
 
     @property
     def change(self) -> Decimal | None:
@@ -121,10 +117,15 @@ class Row:
 
 
 class Board:
-    """The rows, in the order of the command line; symbols that nobody asked for are added at the end."""
+    """The rows, in the order of the command line; symbols that nobody asked for are added at the end.
 
-    def __init__(self, symbols: Iterable[str]) -> None:
+    Of an order book a row shows the best levels; `books` has the others. `sessions` tells whose symbols are whose.
+    """
+
+    def __init__(self, symbols: Iterable[str], sessions: Sequence[SessionStatus] = ()) -> None:
         self.rows: dict[str, Row] = {symbol: Row(symbol) for symbol in symbols}
+        self.books = Books()
+        self._sessions = sessions
         self._most_rows = len(self.rows) + EXTRA_ROWS
         self.plan: str | None = None
         """The plan as the provider calls it, cleaned."""
@@ -140,7 +141,9 @@ class Board:
         A large one costs by symbols, not by events: then the trend has one point for the batch.
         """
         market = [event for event in events if isinstance(event, MarketEvent)]
-        if len(market) < len(events):
+        if not BOOK_TYPES.isdisjoint(map(type, market)):
+            market = self._add_books(events)
+        elif len(market) < len(events):
             for event in events:
                 self._add_stream_event(event)
         latest = {event.symbol: event for event in market}
@@ -160,6 +163,30 @@ class Board:
         rows, self._changed = list(self._changed.values()), {}
         return rows
 
+    def _add_books(self, events: Sequence[Event]) -> list[MarketEvent]:
+        """Each event in its turn, for a book is wrong from one to another. What is left to show: tops of books."""
+        touched: dict[str, MarketEvent] = {}
+        others: list[MarketEvent] = []
+        for event in events:
+            if isinstance(event, BookSnapshot | BookUpdate):
+                if event.symbol in self.rows or self._new_row(event.symbol) is not None:
+                    self.books.take(event)
+                    touched[event.symbol] = event
+            elif isinstance(event, MarketEvent):
+                others.append(event)
+            else:
+                self._add_stream_event(event)
+        return [*others, *map(self.books.top, touched.values())]
+
+    def _withhold(self, symbols: Iterable[str], why: str) -> None:
+        """Books that are wrong until their next snapshot."""
+        for symbol in symbols:
+            if not self.books.why_not(symbol):
+                row = self.rows[symbol]
+                row.forget_quote()
+                self._changed[symbol] = row
+        self.books.withhold(symbols, clean(why))
+
     def _new_row(self, symbol: str) -> Row | None:
         if len(self.rows) >= self._most_rows:
             return None
@@ -171,13 +198,19 @@ class Board:
             self.plan = None if event.plan is None else clean(event.plan)
         elif isinstance(event, Notice):
             self.notice = event.ts_recv, clean(f"{event.code}: {event.message}")
+            reason = event.message.removeprefix(f"{', '.join(event.symbols)}: ")
             if event.code in REFUSALS:
-                reason = event.message.removeprefix(f"{', '.join(event.symbols)}: ")
                 self.refused.update(dict.fromkeys(event.symbols, clean(reason)))
+            elif event.code in WITHHELD:
+                self._withhold(event.symbols, reason)
         elif isinstance(event, Gap):
+            self._withhold(event.symbols, f"updates are missing ({event.reason})")
             missed = f", {event.missed} missed" if event.missed else ""
             self.notice = event.end, clean(f"gap ({event.reason}){missed}: {' '.join(event.symbols)}")
         elif isinstance(event, SessionEvent):
+            if event.state in ("down", "held"):
+                lost = (one.symbols for one in self._sessions if one.session == event.session)
+                self._withhold([symbol for symbols in lost for symbol in symbols], "not connected")
             text = _session_news(event)
             self.notice = (event.ts_recv, clean(text)) if text else self.notice
 
@@ -192,15 +225,13 @@ def _session_news(event: SessionEvent) -> str:
 
 
 def price_of(event: MarketEvent) -> Number | None:
-    """The one price that a change and a trend are about: close, trade price, last, or (best) bid."""
+    """The one price that a change and a trend are about: close, trade price, last, or bid."""
     if isinstance(event, Bar):
         return event.close
     if isinstance(event, Trade):
         return event.price
     if isinstance(event, Quote):
         return event.last if event.last is not None else event.bid
-    if isinstance(event, BookSnapshot) and event.bids:
-        return event.bids[0][0]
     return None
 
 

@@ -13,6 +13,7 @@ from tickstream.events import Batch
 from tickstream.markets import State
 from tickstream.sinks.base import Sink, SinkRequest, SinkSpec
 from tickstream.sinks.board import TREND_LENGTH, Board, Row
+from tickstream.sinks.books import WAITING
 from tickstream.sinks.columns import DISPLAY_FIELDS, Moment, cell, percent, trend
 from tickstream.sinks.fields import check_fields
 from tickstream.sinks.headlines import Now, state_of
@@ -32,7 +33,7 @@ class LineSink(Sink):
         self._output, self._clock, self._display = request.output, request.clock, request.display
         self._fields = None if request.fields is None else check_fields(request.fields, DISPLAY_FIELDS)
         self._status = request.status or RunStatus("LIVE", "", [], ())
-        self._board = Board(self._status.symbols)
+        self._board = Board(self._status.symbols, self._status.sessions)
         self._glyphs = glyphs_for(request.display.env)
         self.owns_terminal = can_draw(request)
         self._shown = ""
@@ -90,6 +91,8 @@ class LineSink(Sink):
             ]
             return " ".join(text for text in texts if text)
         word = "refused" if row.symbol in self._board.refused else _WORDS.get(at, "")
+        if not word and self._board.books.why_not(row.symbol) not in ("", WAITING):
+            word = "withheld"
         parts = (str(row.values["symbol"]), _price(row), percent(row, self._glyphs).replace(" ", ""), word)
         return " ".join(part for part in parts if part)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from tickstream.markets import Market, market_of
+from tickstream.markets import Market, State, market_of
 from tickstream.sinks.board import Board, Row
 from tickstream.sinks.columns import FRESHNESS, Cell, Layout, Moment, cell, time_of_day, title, trend
 from tickstream.sinks.headlines import Now, counters_line, credits_line, notice_line, session_line, state_of, title_line
@@ -15,8 +15,8 @@ from tickstream.status import RunStatus
 if TYPE_CHECKING:
     from rich.text import Text
 
+
 _LEAST_ROWS = 3
-"""Head and foot give way to so many rows."""
 
 
 class Screen:
@@ -46,12 +46,22 @@ class Screen:
         """
         rows = list(self._board.rows.values())
         above, below = self._around(now, height, len(rows))
-        room = None if height is None else max(1, height - len(above) - len(below) - 1)
-        shown, more = _shown(rows, room)
-        table = self._table(shown, now, FRESHNESS if final else ())
-        if more:
-            table.append([(fit(f"+{more} more", now.width, now.glyphs.ellipsis), "dim")])
-        return (above + table + below)[:height]
+        room = None if height is None else max(2, height - len(above) - len(below))
+        return (above + self._body(rows, now, room, final=final) + below)[:height]
+
+    def _body(self, rows: list[Row], now: Now, room: int | None, *, final: bool) -> list[Line]:
+        """The table, in `room` lines with its heading."""
+        shown, more = _shown(rows, None if room is None else room - 1)
+        return self._table(shown, now, FRESHNESS if final else ()) + self._more(more, now)
+
+    def _needs(self, rows: int) -> int:
+        """Lines to which head and foot give way."""
+        return min(rows, _LEAST_ROWS)
+
+    @staticmethod
+    def _more(count: int, now: Now) -> list[Line]:
+        """What there was no room for."""
+        return [[(fit(f"+{count} more", now.width, now.glyphs.ellipsis), "dim")]] if count else []
 
     def plain(self, rows: Sequence[Row], now: Now, heading: bool) -> list[str]:
         """The rows as lines for a place without a cursor, each with the time; trend and age would not help there."""
@@ -67,14 +77,17 @@ class Screen:
             lines.append(f"{clock}  {between.join(parts)}")
         return [line.rstrip() for line in lines]
 
+    def _states(self, rows: Sequence[Row], now: Now) -> list[State]:
+        """What each row's symbol is at."""
+        sessions = {symbol: session for session in self._status.sessions for symbol in session.symbols}
+        return [state_of(row, sessions.get(row.symbol), now, self._silence_s, self._market_of) for row in rows]
+
     def _cells(self, rows: Sequence[Row], now: Now) -> list[dict[str, Cell]]:
         """The cells of these rows but for the trend; the columns have room for them."""
         layout, moment = self._layout, Moment(now.monotonic, now.glyphs, now.tz)
-        sessions = {symbol: session for session in self._status.sessions for symbol in session.symbols}
         names = [name for name in layout.columns if name != "trend"]
         cells = []
-        for row in rows:
-            at = state_of(row, sessions.get(row.symbol), now, self._silence_s, self._market_of)
+        for row, at in zip(rows, self._states(rows, now), strict=True):
             cells.append({name: cell(name, row, at, moment) for name in names})
         for name in names:
             layout.grow(name, (one[name].text for one in cells))
@@ -95,7 +108,7 @@ class Screen:
         ]
         wanted = [part for part in parts if part[2]]
         if height is not None:
-            room = height - 1 - min(rows, _LEAST_ROWS)
+            room = height - 1 - self._needs(rows)
             best = sorted(wanted, key=lambda part: part[0])[: max(0, room)]
             wanted = [part for part in wanted if part in best]
         return [line for _, up, line in wanted if up], [line for _, up, line in wanted if not up]

@@ -24,10 +24,12 @@ from tickstream.sinks.board import Board
 from tickstream.sinks.columns import DISPLAY_FIELDS, Layout, table_columns
 from tickstream.sinks.fields import check_fields
 from tickstream.sinks.headlines import Now
+from tickstream.sinks.ladders import Ladders
 from tickstream.sinks.output import Abandoned, ReaderGone
 from tickstream.sinks.screen import Screen, to_rich
 from tickstream.sinks.terminal import Line, glyphs_for, is_dumb, line_width
 from tickstream.status import RunStatus
+from tickstream.subscriptions import Channel
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,10 +44,12 @@ class PlainTable(Sink):
         self._output, self._clock, self._display = request.output, request.clock, request.display
         status = request.status or RunStatus("LIVE", "", [], ())
         chosen = None if request.fields is None else check_fields(request.fields, DISPLAY_FIELDS)
-        self._board = Board(status.symbols)
+        self._board = Board(status.symbols, status.sessions)
         layout = Layout(table_columns(request.channel, chosen), chosen=chosen is not None)
         display = request.display
-        self._screen = Screen(self._board, status, layout, display.silence_s, display.market_of)
+        looks = self._board, status, layout, display.silence_s, display.market_of
+        ladders = request.channel is Channel.BOOK and chosen is None
+        self._screen = Ladders(*looks, depth=display.depth) if ladders else Screen(*looks)
         self._glyphs = glyphs_for(display.env)
         self._headed = False
 

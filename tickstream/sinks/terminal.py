@@ -28,10 +28,12 @@ class Glyphs(NamedTuple):
     dot: str
     levels: str
     """Eight (or fewer) heights for a sparkline, lowest first."""
+    bar: str
+    """Of which a bar is made."""
 
 
-UNICODE = Glyphs("▲", "▼", " ", "●", "○", "◆", "■", "─", "…", " · ", "▁▂▃▄▅▆▇█")
-ASCII = Glyphs("+", "-", " ", "*", "o", "!", "x", "-", ".", " | ", "_.-=^")
+UNICODE = Glyphs("▲", "▼", " ", "●", "○", "◆", "■", "─", "…", " · ", "▁▂▃▄▅▆▇█", "■")
+ASCII = Glyphs("+", "-", " ", "*", "o", "!", "x", "-", ".", " | ", "_.-=^", "#")
 
 
 def glyphs_for(env: Mapping[str, str], platform: str = sys.platform) -> Glyphs:
