@@ -171,7 +171,7 @@ class CoinbaseConversation(Conversation):
 
     def _subscribe(self, request: _Request) -> None:
         channels = self._channels(request)
-        wanted = [product for _, products in channels for product in products]
+        wanted = list(dict.fromkeys(product for _, products in channels for product in products))
         good, unknown, _ = self.sift(wanted, self.shared.source.knows)
         for name, products in channels:
             if name not in CHANNELS:
@@ -186,9 +186,9 @@ class CoinbaseConversation(Conversation):
                     if product in unknown:
                         self._error("Failed to subscribe", f"{product} is not a valid product")
                     elif product in good:
-                        self._begin(name, product)
+                        self._enlist(name, product)
 
-    def _begin(self, name: str, product: str) -> None:
+    def _enlist(self, name: str, product: str) -> None:
         topic = f"{name} {product}"
         if topic in self.topics:
             return
