@@ -10,7 +10,7 @@ from tests.bench.report import Table, markdown, number
 from tests.bench.scenarios import capturing, latency, memory, throughput
 
 README = Path(__file__).resolve().parent.parent.parent / "README.md"
-BEGIN, END = "<!-- speed: python -m tests.bench --readme -->\n", "<!-- /speed -->\n"
+BEGIN, END = "<!-- speed: written by tests.bench -->\n", "<!-- /speed -->\n"
 SHOWN = ("usual", "websockets", "picows", "node", "jsonl", "csv", "raw")
 LATENCY_RATE = 10_000
 
