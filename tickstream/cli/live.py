@@ -172,7 +172,7 @@ def the_url(options: FeedOptions, settings: config.Config, spec: ProviderSpec) -
 def the_key(
     env: Environment, options: FeedOptions, settings: config.Config, spec: ProviderSpec, url: str
 ) -> FoundKey | None:
-    """The key to send and its origin, None for a provider that has none.
+    """The key to send and its origin, None for a provider that has none, and for a channel that streams without one.
 
     Where none is set, it is the provider's demo key, if it publishes one; a server on this machine (a simulator) gets a
     made-up one. Raises ConfigError when there is none.
@@ -193,6 +193,8 @@ def the_key(
         return FoundKey(Secret(spec.demo_key), f"the demo key that {spec.title} publishes: {spec.key_env} is not set")
     if is_loopback(parse_target(url).host):
         return FoundKey(Secret(DEMO_KEY), "made up: none is set, and the server is on this machine")
+    if the_channel(options, spec) in spec.keyless:
+        return None
     raise ConfigError(
         f"There is no key for {spec.title}.",
         hint=f"Set {spec.key_env}, or run `tickstream config set-key`; `tickstream watch --demo` needs none.",
