@@ -24,7 +24,7 @@
     ├── NoData                    13   nothing within `--idle-timeout`, or an empty run
     ├── OutputError               14   an output cannot be written
     ├── InputError                14   a file cannot be read, or holds nothing that can be understood
-    ├── Incomplete                15   gaps or drops under `--strict`
+    ├── Incomplete                15   gaps or drops under `--strict`; found so by `verify`, `convert`
     └── TargetLocked              17   another run writes to this capture target
 
 Each class carries `exit_code` and `recovery` (what the session does about it). Nothing is decided by reading the
@@ -62,7 +62,7 @@ class ExitCode(IntEnum):
     PROTOCOL = 12, "the provider broke its protocol"
     NO_DATA = 13, "no data within --idle-timeout"
     OUTPUT = 14, "an output cannot be written, or a file cannot be read"
-    INCOMPLETE = 15, "incomplete: gaps or drops under --strict"
+    INCOMPLETE = 15, "incomplete: gaps or drops under --strict, or what verify or convert found missing"
     RATE_LIMITED = 16, "rate limited (HTTP 429 with the retries used up)"
     LOCKED = 17, "the capture target is locked by another run"
     SIGHUP = 129, "ended by SIGHUP after a clean drain"

@@ -37,8 +37,8 @@ ADVICE: dict[ExitCode, str] = {
     ExitCode.PROTOCOL: "Try again; if it stays, keep what '-vv' shows, and report it to the provider or to us.",
     ExitCode.NO_DATA: "Is the market open? 'tickstream doctor' tells a closed market from a mute feed.",
     ExitCode.OUTPUT: "Free space, or check the permissions of the place that is written to or read from.",
-    ExitCode.INCOMPLETE: "The gap lines on stderr say what is missing and since when. Without --strict such a run "
-    "ends with 0.",
+    ExitCode.INCOMPLETE: "The gap lines on stderr say what is missing and since when; 'tickstream verify' lists it for "
+    "files. Without --strict a run ends with 0 all the same.",
     ExitCode.RATE_LIMITED: "Wait before the next try, and connect less often.",
     ExitCode.LOCKED: "Another run writes there: end it, or write somewhere else.",
     ExitCode.SIGHUP: "The terminal was closed. Nothing is lost that had arrived.",
