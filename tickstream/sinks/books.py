@@ -53,6 +53,10 @@ class Books:
             return ""
         return f"withheld: {self._why[symbol]}" if symbol in self._why else WAITING
 
+    def withholds(self, symbol: str) -> bool:
+        """There was a book, and it is wrong."""
+        return symbol in self._why
+
     def depth(self, symbol: str, count: int) -> tuple[Side, Side]:
         """Bids and asks, the best first, `count` of each at the most; none of a book that is withheld."""
         book = self._good.get(symbol)

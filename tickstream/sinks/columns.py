@@ -88,8 +88,10 @@ def table_columns(channel: Channel, fields: tuple[str, ...] | None) -> tuple[str
     """The columns wanted: those of `--fields`, or the channel's (what one can trade at first) and the display's own."""
     if fields is not None:
         return fields
-    shown = Channel.QUOTES if channel is Channel.BOOK else channel  # a row shows the top of the book
-    names = (name for name in default_columns(shown) if name not in _LEFT_OUT)
+    if channel is Channel.BOOK:  # a row shows the top of the book
+        names = [name for name in default_columns(Channel.QUOTES) if name not in _LEFT_OUT and name != "last"]
+    else:
+        names = [name for name in default_columns(channel) if name not in _LEFT_OUT]
     return (*sorted(names, key=lambda name: name in _CANDLE), *DISPLAY_FIELDS)
 
 

@@ -12,7 +12,7 @@ from decimal import Context, Decimal
 from tickstream.markets import Market, State, market_of
 from tickstream.sinks.board import Board, Row
 from tickstream.sinks.books import WAITING, Side
-from tickstream.sinks.columns import Layout, Moment, cell, change_style, percent
+from tickstream.sinks.columns import Cell, Layout, Moment, cell, change_style, percent
 from tickstream.sinks.headlines import Now
 from tickstream.sinks.screen import Screen
 from tickstream.sinks.terminal import Line, both_ends, fit, fit_line, line_width
@@ -29,6 +29,7 @@ BARS = (4, 40)
 """The shortest bar worth having, and the longest."""
 COLUMNS = ("price", "size", "total")
 _EXACT = Context(prec=1000)
+_WITHHELD = Cell("WITHHELD", "yellow")
 
 
 class Ladders(Screen):
@@ -52,6 +53,8 @@ class Ladders(Screen):
 
     def _body(self, rows: list[Row], now: Now, room: int | None, *, final: bool) -> list[Line]:
         """As many ladders as there is room for, side by side and below one another."""
+        if room is not None and self._board.notice is None:
+            room -= 1  # for the first one to come: the spread must not move then
         across = max(1, min(len(rows), (now.width + BETWEEN) // (NARROWEST + BETWEEN)))
         width = min(WIDEST, (now.width - BETWEEN * (across - 1)) // across)
         down, levels = self._fit(-(-len(rows) // across), room)
@@ -78,13 +81,24 @@ class Ladders(Screen):
         return down, max(0, min(self._depth, (each - AROUND) // 2))
 
     def _known(self, row: Row) -> int:
+        """Levels of the longer side."""
         return max(map(len, self._board.books.depth(row.symbol, self._depth)))
+
+    def _cells(self, rows: Sequence[Row], now: Now) -> list[dict[str, Cell]]:
+        """As in any table, but for the state of a book that is withheld."""
+        cells = super()._cells(rows, now)
+        for row, texts in zip(rows, cells, strict=True):
+            if self._board.books.withholds(row.symbol):
+                texts["state"] = _WITHHELD
+        self._layout.grow("state", (texts["state"].text for texts in cells))
+        return cells
 
     # --- one ladder ------------------------------------------------------------------------------------------------
 
     def _ladder(self, row: Row, state: State, now: Now, width: int, levels: int, *, final: bool) -> list[Line]:
         layout = self._layouts.setdefault(row.symbol, Layout(COLUMNS, chosen=True))
-        bids, asks = self._board.books.depth(row.symbol, levels)
+        refused = row.symbol in self._board.refused
+        bids, asks = ((), ()) if refused else self._board.books.depth(row.symbol, levels)
         cells = [_cells(side) for side in (asks, bids)]
         for number, name in enumerate(COLUMNS):
             layout.grow(name, [texts[number] for side in cells for texts in side])
@@ -131,8 +145,9 @@ class Ladders(Screen):
     def _title(self, row: Row, state: State, now: Now, width: int, *, final: bool) -> Line:
         moment = Moment(now.monotonic, now.glyphs, now.tz)
         left: Line = [(str(row.values["symbol"]), "bold")]
-        if not final:
-            left += [("  ", ""), cell("state", row, state, moment), ("  ", ""), cell("age", row, state, moment)]
+        if not final and row.symbol not in self._board.refused:
+            at = _WITHHELD if self._board.books.withholds(row.symbol) else cell("state", row, state, moment)
+            left += [("  ", ""), at, ("  ", ""), cell("age", row, state, moment)]
         change = percent(row, now.glyphs)
         return both_ends(left, [(change, change_style(row))] if change else [], width, now.glyphs.ellipsis)
 

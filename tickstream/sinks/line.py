@@ -13,7 +13,6 @@ from tickstream.events import Batch
 from tickstream.markets import State
 from tickstream.sinks.base import Sink, SinkRequest, SinkSpec
 from tickstream.sinks.board import TREND_LENGTH, Board, Row
-from tickstream.sinks.books import WAITING
 from tickstream.sinks.columns import DISPLAY_FIELDS, Moment, cell, percent, trend
 from tickstream.sinks.fields import check_fields
 from tickstream.sinks.headlines import Now, state_of
@@ -91,7 +90,7 @@ class LineSink(Sink):
             ]
             return " ".join(text for text in texts if text)
         word = "refused" if row.symbol in self._board.refused else _WORDS.get(at, "")
-        if not word and self._board.books.why_not(row.symbol) not in ("", WAITING):
+        if not word and self._board.books.withholds(row.symbol):
             word = "withheld"
         parts = (str(row.values["symbol"]), _price(row), percent(row, self._glyphs).replace(" ", ""), word)
         return " ".join(part for part in parts if part)
