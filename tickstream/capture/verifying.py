@@ -39,6 +39,8 @@ class Verifier:
         """Of the file at hand."""
         self._file = ""
         self._series: dict[Key, Series] = {}
+        self._begun: set[Key] = set()
+        """Series that know which file is at hand."""
 
     def known_gap(self, gap: Gap) -> None:
         """A gap that is told elsewhere; before the events, so that it can explain their holes."""
@@ -48,8 +50,7 @@ class Verifier:
         """What comes next is from this file. Returns the tally that it will be counted in."""
         self._file = name
         self.tally = Tally()
-        for series in self._series.values():
-            series.begin_file(name)
+        self._begun.clear()
         return self.tally
 
     def take(self, events: Iterable[Event]) -> None:
@@ -116,6 +117,8 @@ class Verifier:
         if series is None:
             kind = BarSeries if name == "bar" else NumberedSeries
             series = self._series[key] = kind(key, self.rules, self.gaps)
+        if key not in self._begun:
+            self._begun.add(key)
             series.begin_file(self._file)
         times = [time for time in map(_time, events) if time is not None]
         self.tally.count(key.symbol, name, len(events), min(times, default=None), max(times, default=None))
