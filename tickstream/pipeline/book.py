@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from tickstream.events import Batch, BookSnapshot, BookUpdate, Event, Gap, MarketEvent, Notice
+from tickstream.events import Batch, BookSnapshot, BookUpdate, Event, Gap, MarketEvent, Notice, only_market
 from tickstream.order_book import OrderBook
 from tickstream.pipeline.gaps import INTERRUPTING_NOTICES
 from tickstream.timestamps import NS_PER_SECOND, Timestamp
@@ -84,20 +84,24 @@ class BookStage:
 
     def process(self, batch: Batch) -> Batch:
         """Put the book events of a batch into their books."""
-        out: list[Event] = list(self._due(batch.session, batch.ts_recv))
+        out: list[Event] = []
         if self._epochs.get(batch.session) != batch.epoch:
             self._epochs[batch.session] = batch.epoch
             out += self._begin_anew(batch.session)
+        timed = self._every_ns is not None
         for event in batch.events:
             if isinstance(event, BookUpdate):
+                out += self._due(batch.session, event.ts_recv) if timed else ()
                 out += self._update(self._track(batch.session, event), event)
             elif isinstance(event, BookSnapshot):
+                out += self._due(batch.session, event.ts_recv) if timed else ()
                 out += self._snapshot(self._track(batch.session, event), event)
             else:
                 out.append(event)
                 out += self._hear(batch, event)
+        out += self._due(batch.session, batch.ts_recv)
         batch.events = out
-        batch.market_only = batch.market_only and all(isinstance(event, MarketEvent) for event in out)
+        batch.market_only = batch.market_only and only_market(out)
         return batch
 
     def finish(self, now: Timestamp) -> list[Event]:
@@ -248,7 +252,10 @@ class BookStage:
     # --- snapshots at an interval ------------------------------------------------------------------------------
 
     def _due(self, session: int, now: Timestamp) -> list[MarketEvent]:
-        """The books as they were at the end of the last interval, when this one is over: `now` brings what is new."""
+        """The books as they were at the end of the last interval, when this one is over: `now` brings what is new.
+
+        A recording has many moments in one batch, a connection one.
+        """
         if self._every_ns is None or now < self._next_show.get(session, 0):
             return []
         self._next_show[session] = (now // self._every_ns + 1) * self._every_ns
