@@ -11,6 +11,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -21,7 +22,7 @@ from tickstream.keys import Secret
 from tickstream.providers import load
 from tickstream.providers.base import Feed, FeedProtocol
 from tickstream.sinks.encoders import JsonEncoder
-from tickstream.subscriptions import Subscription
+from tickstream.subscriptions import Channel, Subscription
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 
@@ -43,10 +44,12 @@ def expected(name: str) -> bytes:
     return (DATA / f"{name}.events.jsonl").read_bytes()
 
 
-def protocol(name: str) -> FeedProtocol:
+def protocol(name: str, channel: Channel = Channel.BARS, **feed: Any) -> FeedProtocol:
     """One that was asked for everything, and knows nothing else."""
     spec = load(name.partition("/")[0])
-    made = spec.protocol(Feed(spec.url, Subscription(spec.common_symbols[:1]), Secret("tk_canary_123456")))
+    made = spec.protocol(
+        Feed(spec.url, Subscription(spec.common_symbols[:1], channel), Secret("tk_canary_123456"), **feed)
+    )
     made.asked = Everything()
     return made
 
@@ -94,9 +97,9 @@ def _replaced(message: bytes, place: int, value: bytes) -> bytes:
     return message if chosen is None else message[: chosen.start()] + value + message[chosen.end() :]
 
 
-def assert_survived(name: str, messages: list[bytes]) -> None:
+def assert_survived(name: str, messages: list[bytes], channel: Channel = Channel.BARS, **feed: Any) -> None:
     """Of whatever comes, come events that can be written, a quarantine, or an error of ours: nothing else."""
-    made = protocol(name)
+    made = protocol(name, channel, **feed)
     with contextlib.suppress(TickstreamError):
         made.receive(messages, EVENING, 0.0)
     assert made.counters.messages >= len(messages)

@@ -190,7 +190,7 @@ class FcsProtocol(SubscribingFeed[_Message]):
                 self.answered(self._meant(message))
             case _Said():
                 self._refused(message, ts_recv)
-            case _Error():
+            case _:
                 self.report(ts_recv, message.short or "error", message.message)
 
     def _say(self, kind: str, ts: Timestamp) -> None:
