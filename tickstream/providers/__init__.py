@@ -12,7 +12,9 @@ from tickstream.errors import UsageError
 if TYPE_CHECKING:
     from tickstream.providers.base import ProviderSpec
 
-SHARED = frozenset({"base", "coinbase_exchange", "json_feed", "loose", "quoted", "subscribing"})
+SHARED = frozenset(
+    {"alltick_wire", "base", "coinbase_exchange", "json_feed", "loose", "polygon_events", "quoted", "subscribing"}
+)
 """Modules in this folder that are no provider."""
 ENTRY_POINTS = "tickstream.providers"
 
