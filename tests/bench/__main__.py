@@ -14,9 +14,11 @@ from tests.bench import goals, machine, readme
 from tests.bench.bench import Bench, Effort, Results
 from tests.bench.processes import Failed
 from tests.bench.report import markdown
-from tests.bench.scenarios import capturing, latency, memory, slow_reader, stages, startup, table, throughput
+from tests.bench.scenarios import capturing, coinbase, latency, memory, slow_reader, stages, startup, table, throughput
 
-SCENARIOS = {one.NAME: one for one in (throughput, capturing, latency, startup, memory, table, slow_reader, stages)}
+SCENARIOS = {
+    one.NAME: one for one in (throughput, coinbase, capturing, latency, startup, memory, table, slow_reader, stages)
+}
 QUICK = Effort(rounds=2, scale=0.2)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tests.bench.bench import Results
 from tests.bench.report import Table, number
-from tests.bench.scenarios import capturing, latency, memory, slow_reader, startup, throughput
+from tests.bench.scenarios import capturing, coinbase, latency, memory, slow_reader, startup, throughput
 from tests.bench.scenarios import table as live_table
 
 MIB = 1024
@@ -82,6 +82,10 @@ GOALS = (
     Goal("raw, rate, to the usual script", _faster("raw", "usual"), least=80),
     Goal("capture to JSON lines, rate, to watch into a file", lambda results: capturing.ratio(results, "jsonl"),
          least=0.8, places=2),
+    Goal("Coinbase trades, rate, to the usual script",
+         lambda results: coinbase.ratio(results, "trades-jsonl", "trades-usual", "rate"), least=20),
+    Goal("Coinbase book, rate, to the usual script that keeps it",
+         lambda results: coinbase.ratio(results, "book-jsonl", "book-usual", "rate"), least=20),
     Goal("TLS, CPU a message, to plain",
          lambda results: throughput.ratio(results, "jsonl-tls", "jsonl", "cpu_us"), most=1.3, places=2),
     Goal("latency p99 at 10,000/s, to the floor in Python",
