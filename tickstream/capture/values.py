@@ -41,10 +41,10 @@ class Times(dict[Any, Timestamp]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._seconds: dict[str, int] = {}
+        self._days = _Days()
 
     def __missing__(self, written: Any) -> Timestamp:
-        if type(written) is str and len(written) == 27 and written[19] == "." and written[26] == "Z":
+        if type(written) is str and len(written) == OUR_LENGTH and written[19] == "." and written[26] == "Z":
             ts = self._ours(written)
         else:
             ts = self.parse(written)
@@ -62,16 +62,11 @@ class Times(dict[Any, Timestamp]):
         return from_epoch(written, 1 if written >= NANOSECONDS_FROM else 1000)
 
     def _ours(self, text: str) -> Timestamp:
-        """A text as tickstream writes it. Ticks share their seconds, not their microseconds."""
-        below = text[20:26]
-        if not (below.isdigit() and below.isascii()):
+        """A text as tickstream writes it: its day is known, and its clock is in a table, whether bars or ticks."""
+        below, minute = text[17:19] + text[20:26], _CLOCK.get(text[11:17])
+        if minute is None or not (below.isdigit() and below.isascii() and below < "60"):
             return parse_rfc3339(text)
-        second = self._seconds.get(text[:19])
-        if second is None:
-            if len(self._seconds) >= _CACHE_SIZE:
-                self._seconds.clear()
-            second = self._seconds[text[:19]] = parse_rfc3339(text[:19] + "Z")
-        return Timestamp(second + int(below) * 1000)
+        return Timestamp(self._days[text[:11]] + minute + int(below) * 1000)
 
 
 class NanoTimes(Times):
