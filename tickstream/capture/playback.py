@@ -8,9 +8,9 @@ the order is kept: a moment that lies before one that came earlier counts as tha
 from __future__ import annotations
 
 import heapq
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate, count, groupby, islice
+from itertools import accumulate, chain, count, groupby, islice
 from operator import attrgetter
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
@@ -77,35 +77,38 @@ def merged(groups: Iterable[Iterable[Readable]], wanted: Wanted, gaps: Iterable[
     that stand before it in its group is played late. Raises as `Source.chunks` does.
     """
     waiting = _Waiting(groups, wanted.by)
-    told = _Lane(iter([Chunk("", sorted(gaps, key=_end), 0, 0)]), Wanted())
+    told = _Lane(0, iter([Chunk("", sorted(gaps, key=_end), 0, 0)]), Wanted())
     list(told.fill())
-    playing = [(told.next, 0, told)] if told.moments else []
-    while waiting.next is not None or playing:
-        while waiting.next is not None and (not playing or waiting.next <= playing[0][0]):
-            number, file = waiting.take()
-            lane = _Lane(file.chunks(), wanted)
+    lanes = [told] if told.moments else []
+    while True:
+        while waiting.next is not None and waiting.next <= min((lane.moments[-1] for lane in lanes), default=FOREVER):
+            lane = _Lane(*waiting.take(), wanted)
             yield from lane.fill()
             if lane.moments:
-                heapq.heappush(playing, (lane.next, number, lane))
-        if not playing:
-            continue
-        _, number, lane = playing[0]
-        yield lane.take(*_limit(playing, waiting.next))
-        if not lane.moments:
-            yield from lane.fill()
-        if lane.moments:
-            heapq.heapreplace(playing, (lane.next, number, lane))
-        else:
-            heapq.heappop(playing)
+                lanes.append(lane)
+        if not lanes:
+            return
+        yield _in_order(lanes, min(lane.moments[-1] for lane in lanes))
+        for lane in lanes:
+            if not lane.moments:
+                yield from lane.fill()
+        lanes = [lane for lane in lanes if lane.moments]
 
 
-def _limit(playing: list[tuple[int, int, _Lane]], waiting: int | None) -> tuple[int, bool]:
-    """Until when the first of these may be played, and whether that moment belongs to it: of equal ones the number
-    decides, and gaps, which come before the data that ended them, have the lowest."""
-    moment, number, _ = min(playing[1:3], default=(FOREVER, FOREVER, None))
-    if waiting is not None and waiting < moment:
-        return waiting, True
-    return moment, playing[0][1] < number
+def _in_order(lanes: list[_Lane], limit: int) -> Stretch:
+    """What comes until the end of the chunk that ends first. Of equal moments, gaps are first, then files by number."""
+    parts = [lane.take(limit) for lane in sorted(lanes, key=attrgetter("number"))]
+    parts = [part for part in parts if part.moments]
+    if len(parts) == 1:
+        return parts[0]
+    moments = list(chain.from_iterable(part.moments for part in parts))
+    events = list(chain.from_iterable(part.events for part in parts))
+    order = sorted(range(len(moments)), key=moments.__getitem__)
+    payloads: Sequence[Sequence[bytes]] = ()
+    if any(part.payloads for part in parts):
+        each = list(chain.from_iterable(part.payloads or [()] * len(part.events) for part in parts))
+        payloads = [each[at] for at in order]
+    return Stretch([events[at] for at in order], [moments[at] for at in order], (), payloads)
 
 
 class _Waiting:
@@ -125,12 +128,12 @@ class _Waiting:
         """When the first of them begins; None when there is none."""
         return self._known[0][0] if self._known else None
 
-    def take(self) -> tuple[int, Readable]:
-        """The first of them, and its number."""
+    def take(self) -> tuple[int, Iterator[Chunk]]:
+        """The number of the first of them, and what is in it."""
         _, number, file, others = heapq.heappop(self._known)
         for another in islice(others, 1):
             self._look(another, others)
-        return number, file
+        return number, file.chunks()
 
     def _look(self, file: Readable, others: Iterator[Readable]) -> None:
         first = [] if file.path is None else moments_of(file.first_events()[:1], self._by)
@@ -140,7 +143,8 @@ class _Waiting:
 class _Lane:
     """An open file: its chunk at hand, and how far that has been played."""
 
-    def __init__(self, chunks: Iterator[Chunk], wanted: Wanted) -> None:
+    def __init__(self, number: int, chunks: Iterator[Chunk], wanted: Wanted) -> None:
+        self.number = number
         self._chunks = chunks
         self._wanted = wanted
         self._events: Sequence[Event] = ()
@@ -149,11 +153,6 @@ class _Lane:
         self._high = 0
         self.moments: Sequence[int] = ()
         """Of the chunk at hand; empty when all of it has been played."""
-
-    @property
-    def next(self) -> int:
-        """The moment of the next event."""
-        return self.moments[self._at]
 
     def fill(self) -> Iterator[Stretch]:
         """Read on until there are events to play, or the end of the file; yields the bad lines on the way."""
@@ -171,10 +170,9 @@ class _Lane:
                 self._payloads = _paired(chunk, events) if self._wanted.payloads else ()
                 return
 
-    def take(self, limit: int, inclusive: bool) -> Stretch:
-        """What comes before the limit, or also at it; one event at least."""
-        end = (bisect_right if inclusive else bisect_left)(self.moments, limit, self._at)
-        part = slice(self._at, max(end, self._at + 1))
+    def take(self, limit: int) -> Stretch:
+        """What comes until this moment, and at it."""
+        part = slice(self._at, bisect_right(self.moments, limit, self._at))
         stretch = Stretch(self._events[part], self.moments[part], (), self._payloads[part])
         self._at = part.stop
         if self._at == len(self.moments):
