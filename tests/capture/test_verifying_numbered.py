@@ -96,6 +96,13 @@ def test_numbers_that_do_not_follow_one_another_tell_duplicates_and_order_only()
     assert report(quotes(1, 2, 3, 5), numbering="increasing").complete
 
 
+def test_two_numbers_far_apart_are_no_row_with_a_hole() -> None:
+    assert report(quotes(10, 117)).complete
+    assert report(quotes(10, 11, 117, 300)).complete
+    assert report(quotes(10, 11, 12, 117)).missing == 104
+    assert report(quotes(10)).expected == 1
+
+
 def test_a_sequence_that_begins_anew_with_a_connection_is_no_disorder() -> None:
     events = quotes(100, 101, 102, 1, 2, 3)
     assert report(events, gaps=records(2, 3, missed=0)).complete

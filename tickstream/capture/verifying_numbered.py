@@ -79,7 +79,8 @@ class NumberedSeries(Series):
     def _contiguous(self, distinct: int) -> bool:
         if self._counted_by is None or self.rules.numbering == "increasing":
             return False
-        return self.rules.numbering == "contiguous" or 2 * self._breaks <= distinct
+        steps = distinct - 1
+        return self.rules.numbering == "contiguous" or 2 * self._breaks < steps or not steps
 
     def _take(self, counted_by: CountedBy, numbers: list[int], events: Sequence[MarketEvent]) -> None:
         self._counted_by = counted_by

@@ -32,7 +32,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     start: Timestamp | None = None
     end: Timestamp | None = None
     numbering: Numbering = "auto"
-    """Whether each id is one more than the last. auto: yes, if at least half of them are."""
+    """Whether each id is one more than the last. auto: yes, if most of them are."""
     max_spans: int = MAX_SPANS
 
 
