@@ -59,8 +59,8 @@ BEAT, BOOK, TRADES = 22000, 22002, 22004
 BEAT_S = 10.0
 MUTE_AFTER_S = 30.0
 """Three heartbeats without an answer (convention)."""
-APART_S = 3.0
-"""Requests of connections with the same token; attempts to connect on a paid plan."""
+APART_S = 3.5
+"""3 s, and some for the network: requests of connections with one token; attempts to connect on a paid plan."""
 AGAIN_S = 2.0
 TRIES = 3
 """Of a request that came too soon (convention)."""
