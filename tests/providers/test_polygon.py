@@ -333,6 +333,12 @@ class TestBatches:
         one.hear(frame(data), frame(data.replace(*change)))
         assert len(one.market) == kept
 
+    @pytest.mark.parametrize("bad", [b'"a":0,', b'"a":0.0,', b'"a":null,', b'"a":1e-3,', b""])
+    def test_of_rates_with_half_a_rate_keep_the_other_half(self, bad: bytes) -> None:
+        one = live("EUR/USD", channel=Channel.QUOTES)
+        one.hear(frame(RATE), frame(RATE.replace(b'"a":1.08366,', bad)))
+        assert [text(quote.bid) for quote in one.all(Quote) if quote.bid] == ["1.0836"] * 2
+
     def test_of_empty_frames_and_of_mixed_ones_are_taken_one_by_one(self) -> None:
         one = live()
         one.hear(b"[]", frame(TRADE), frame(TRADE, CONNECTED[1:-1], QUOTE), frame())

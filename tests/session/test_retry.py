@@ -167,6 +167,12 @@ class TestBounds:
         with pytest.raises(NetworkError):
             made.after(NetworkError("x"), NOW + 10_100)
 
+    def test_a_hold_is_no_shorter_than_the_provider_asked_for(self) -> None:
+        held = [wait.seconds for wait in waits(policy(), ConnectionLimit("x", retry_after_s=60.0))]
+        assert held[0] == 60.0
+        assert min(held) == 60.0
+        assert max(held) > 200
+
     def test_time_on_hold_counts_for_neither(self) -> None:
         made = policy(retries=1, retry_for_s=50)
         for attempt in range(5):

@@ -15,6 +15,7 @@ from tickstream.providers.base import Phase
 from tickstream.providers.polygon import SPEC, TOPICS, cluster_of
 from tickstream.simulator.outgoing import Ending
 from tickstream.simulator.polygon import AUTH_DEADLINE_S, COUNTERPART, payload_of, topic_of
+from tickstream.simulator.random_market import RandomMarket
 from tickstream.subscriptions import Channel
 from tickstream.timestamps import Timestamp
 
@@ -161,6 +162,14 @@ def test_bars_come_once_each_at_their_end(symbol: str) -> None:
     )  # fmt: skip
     assert decimal(first.high) == max(decimal(bar.high) for bar in every[:60])
     assert (first.open, second.close) == (every[0].open, every[-1].close)
+
+
+def test_a_market_of_minutes_has_no_bars_of_seconds() -> None:
+    for interval, count in (("1m", 3), ("1s", 0)):
+        one = pair(channel=Channel.BARS, interval=interval, source=RandomMarket(known=STOCKS))
+        one.steps(3)
+        assert len(one.all(Bar)) == count * len(STOCKS)
+        assert all(b"." not in bytes(bar.volume) for bar in one.all(Bar))
 
 
 @pytest.mark.parametrize(

@@ -237,7 +237,7 @@ ERRORS = (
     ),
     ErrorCode(
         "max_connections", "the key has as many connections at this endpoint as its plan allows, usually one",
-        "End the other connection, or wait: it is tried again after a minute or more.", ConnectionLimit,
+        "End the other connection, or wait: it is tried again, a minute later at the earliest.", ConnectionLimit,
     ),
     ErrorCode(
         NOT_AUTHORIZED, "the plan does not have this channel", "Take another channel, or another plan.",
@@ -270,7 +270,7 @@ SPEC = ProviderSpec(
     common_symbols=COMMON_SYMBOLS,
     errors=ERRORS,
     protocol=PolygonProtocol,
-    max_connections=10,
+    max_connections=1,
     ping_interval_s=25.0,
     data_silence_s=900.0,
     settings={"interval": ("1m", "1s")},

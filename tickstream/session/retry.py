@@ -104,6 +104,8 @@ class RetryPolicy:
 
     def _hold(self, error: TickstreamError) -> Wait:
         seconds = next(self._holds, None)
+        if seconds is not None and isinstance(error, ProviderError):
+            seconds = max(seconds, error.retry_after_s or 0.0)
         if seconds is None or self._held_s + seconds > self._options.hold_max_s:
             raise _given_up(error, f"Gave up after holding for {self._held_s:.0f} s (--hold-max).")
         self._held_s += seconds

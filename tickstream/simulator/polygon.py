@@ -298,11 +298,16 @@ class Polygon(Counterpart):
         found = [_as_reported(one) for one in (*tape.trades(item), tape.quote(item))]
         if self._step_ns == NS_PER_SECOND:
             found.append(_second(item))
-        return found + [bar for bar in tape.bars(item, {"1m": 1}) if isinstance(bar, Bar) and bar.closed]
+        return found + [_ended(bar) for bar in tape.bars(item, {"1m": 1}) if isinstance(bar, Bar) and bar.closed]
 
 
 def _is_served(item: MarketEvent) -> bool:
     return isinstance(item, Bar) and item.interval in ("1m", "1s")
+
+
+def _ended(bar: Bar) -> Bar:
+    """A minute's bar with a whole number for its volume."""
+    return msgspec.structs.replace(bar, volume=number(str(int(decimal(bar.volume or number("0"))))))
 
 
 def _second(candle: Candle) -> Bar:
