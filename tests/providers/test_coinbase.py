@@ -75,7 +75,7 @@ def heartbeat(last_trade_id: int, sequence: int = 0, product: str = "BTC-USD") -
 
 class TestRecorded:
     def test_its_7_messages_give_2_quotes_and_3_trades_with_the_digits_that_were_sent(self) -> None:
-        made = golden.protocol("coinbase/exchange_2026")
+        made = golden.protocol("coinbase/exchange_2026", Channel.QUOTES)
         events = golden.events_of(made, RECORDED)
         assert golden.as_lines(events) == golden.expected("coinbase/exchange_2026")
         assert [type(event) for event in events] == [Quote, Trade, Quote, Trade, Trade]
@@ -585,7 +585,7 @@ class TestWhateverComes:
     @settings(max_examples=300, deadline=None)
     @given(st.one_of(golden.torn(ALL), golden.replaced(ALL)))
     def test_of_a_spoiled_message_come_events_or_a_quarantine_or_an_error_of_ours(self, message: bytes) -> None:
-        golden.assert_survived("coinbase", [UPDATE, message])
+        golden.assert_survived("coinbase", [UPDATE, message], Channel.QUOTES)
 
     @settings(max_examples=200, deadline=None)
     @given(st.lists(st.one_of(st.sampled_from(ALL[:6]), golden.replaced(ALL[:6])), min_size=2, max_size=12))
@@ -601,5 +601,5 @@ class TestWhateverComes:
 
 
 def test_what_it_declares() -> None:
-    assert SPEC.keyless == (Channel.QUOTES, Channel.TRADES, Channel.BOOK)
+    assert SPEC.keyless == (Channel.QUOTES, Channel.TRADES, Channel.BOOK, Channel.BARS)
     assert not SPEC.market_of("BTC-USD").sessions

@@ -23,7 +23,9 @@ HERE = Path(__file__).parent
 
 
 def protocol_of(spec: ProviderSpec) -> FeedProtocol:
-    return spec.protocol(Feed(spec.url, Subscription(spec.common_symbols[:2]), Secret("tk_canary_123456")))
+    return spec.protocol(
+        Feed(spec.url, Subscription(spec.common_symbols[:2], spec.channels[0]), Secret("tk_canary_123456"))
+    )
 
 
 class TestFinding:

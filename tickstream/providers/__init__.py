@@ -13,7 +13,18 @@ if TYPE_CHECKING:
     from tickstream.providers.base import ProviderSpec
 
 SHARED = frozenset(
-    {"alltick_wire", "base", "coinbase_exchange", "json_feed", "loose", "polygon_events", "quoted", "subscribing"}
+    {
+        "alltick_wire",
+        "alpaca_wire",
+        "base",
+        "coinbase_advanced",
+        "coinbase_exchange",
+        "json_feed",
+        "loose",
+        "polygon_events",
+        "quoted",
+        "subscribing",
+    }
 )
 """Modules in this folder that are no provider."""
 ENTRY_POINTS = "tickstream.providers"

@@ -1,4 +1,4 @@
-"""Coinbase Exchange: quotes, trades and books without a key, orders with one.
+"""Coinbase Exchange: quotes, trades and books without a key, orders with one. Bars are of `coinbase_advanced.py`.
 
 Wire facts are from docs.cdp.coinbase.com (exchange/websocket-feed) unless a comment says "recorded" or "convention".
 What its messages are in our schema is in `coinbase_exchange.py`. Books carry no number and no checksum: only a crossed
@@ -9,7 +9,7 @@ heartbeats tell the last number of both.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, ClassVar
@@ -78,15 +78,28 @@ class _Decoder(MessageDecoder[wire.Message]):
         return super().parts(payload)
 
 
-class CoinbaseProtocol(SubscribingFeed[wire.Message]):
-    """subscribe -> all that is subscribed now, data, heartbeats. Without a request within 5 s Coinbase hangs up."""
+class CoinbaseProtocol(SubscribingFeed[Any]):
+    """subscribe -> all that is subscribed now, data, heartbeats. Without a request within 5 s Coinbase hangs up.
 
+    With the setting `feed = "advanced"`, and for bars, it is an AdvancedProtocol.
+    """
+
+    url: ClassVar[str] = URL
+    """Where its feed is."""
     spec: ClassVar[ProviderSpec]
     decoder: ClassVar[MessageDecoder[Any]] = _Decoder(wire.Message)
     mute_after_s = 10.0
     """Heartbeats come every second (convention: ten missed ones are no chance)."""
     send_interval_s = 0.1
     """100 a second are allowed for an address, all its connections together."""
+
+    def __new__(cls, feed: Feed) -> CoinbaseProtocol:
+        """The one for the feed that is asked for."""
+        if feed.settings.get("feed") == "advanced" or feed.subscription.channel is Channel.BARS:
+            from tickstream.providers.coinbase_advanced import AdvancedProtocol
+
+            return super().__new__(AdvancedProtocol)
+        return super().__new__(cls)
 
     def __init__(self, feed: Feed) -> None:
         super().__init__(msgspec.structs.replace(feed, key=Credentials(feed.key.reveal()) if feed.key else None))
@@ -103,15 +116,21 @@ class CoinbaseProtocol(SubscribingFeed[wire.Message]):
 
     def connect_request(self) -> ConnectRequest:
         """Requests are signed, not the connection."""
-        sandbox = self.setting("environment") == "sandbox" and self.feed.url == URL
-        return msgspec.structs.replace(super().connect_request(), url=SANDBOX_URL if sandbox else self.feed.url)
+        sandbox = self.setting("environment") == "sandbox" and self.url == URL
+        elsewhere = self.feed.url != URL
+        url = self.feed.url if elsewhere else SANDBOX_URL if sandbox else self.url
+        return msgspec.structs.replace(super().connect_request(), url=url)
 
     def begin(self, symbols: tuple[str, ...], now: float) -> None:
         """Data and heartbeats of each symbol."""
-        super().begin(symbols, now)
-        self._awaited = -(-len(symbols) // self.symbols_at_once)
+        self.subscribe(symbols, now)
         if self.setting("status") == "on":
             self.send({"type": "subscribe", "channels": [{"name": "status"}]})
+
+    def subscribe(self, symbols: tuple[str, ...], now: float) -> None:
+        """Ask, and expect a confirmation of each request."""
+        self.ask(symbols, now)
+        self._awaited = -(-len(symbols) // self.symbols_at_once)
 
     def request(self, symbols: list[str], kind: str = "subscribe") -> dict[str, Any]:
         """The request for these symbols, signed if the channel needs it."""
@@ -138,7 +157,7 @@ class CoinbaseProtocol(SubscribingFeed[wire.Message]):
         self._wall = ts
         super().tick(now, ts)
 
-    def on_batch(self, messages: list[wire.Message], payloads: Sequence[bytes], ts_recv: Timestamp) -> bool:
+    def on_batch(self, messages: list[Any], payloads: Sequence[bytes], ts_recv: Timestamp) -> bool:
         """Each stretch of messages of one type at once, if it can be."""
         if len({*map(type, messages)}) == 1:
             return self._take_stretch(messages, payloads, ts_recv)
@@ -172,7 +191,7 @@ class CoinbaseProtocol(SubscribingFeed[wire.Message]):
             self.answered({*map(_product, messages)})
         return True
 
-    def on_message(self, message: wire.Message, payload: bytes, ts_recv: Timestamp, now: float) -> None:  # noqa: ARG002 - nothing here takes time
+    def on_message(self, message: Any, payload: bytes, ts_recv: Timestamp, now: float) -> None:  # noqa: ARG002 - nothing here takes time
         """One message of any type."""
         match message:
             case wire.Match():
@@ -186,7 +205,7 @@ class CoinbaseProtocol(SubscribingFeed[wire.Message]):
             case wire.Heartbeat():
                 self._heartbeat(message, ts_recv)
             case wire.Subscriptions():
-                self._confirmed(message, ts_recv)
+                self._subscribed(message, ts_recv)
             case wire.Problem():
                 self._problem(message, ts_recv)
             case wire.Status():
@@ -221,16 +240,19 @@ class CoinbaseProtocol(SubscribingFeed[wire.Message]):
         if gap is not None:
             self._events.append(gap)
 
-    def _confirmed(self, message: wire.Subscriptions, ts_recv: Timestamp) -> None:
-        """With the last confirmation, what is not in it was refused."""
-        listed = {
+    def _subscribed(self, message: wire.Subscriptions, ts_recv: Timestamp) -> None:
+        products = [
             product
             for channel in message.channels
             if ALIASES.get(channel.name, channel.name) == self._channel
             for product in channel.product_ids or ()
-        }
+        ]
+        self.confirmed(frozenset(products), ts_recv)
+
+    def confirmed(self, listed: Set[str], ts_recv: Timestamp) -> None:
+        """All that is subscribed now: with the last confirmation, what is not in it was refused."""
         self._awaited -= 1
-        if listed & self._unanswered:
+        if not self._unanswered.isdisjoint(listed):
             self.answered(listed)
         if self._awaited == 0 and self._unanswered:
             missing = tuple(symbol for symbol in self.feed.subscription.symbols if symbol in self._unanswered)
@@ -313,7 +335,7 @@ SPEC = ProviderSpec(
     title="Coinbase",
     url=URL,
     key_env="COINBASE_API_KEY",
-    channels=(Channel.QUOTES, Channel.TRADES, Channel.BOOK, Channel.ORDERS),
+    channels=(Channel.QUOTES, Channel.TRADES, Channel.BOOK, Channel.ORDERS, Channel.BARS),
     symbol_pattern=re.compile(r"[A-Z0-9]{1,16}-[A-Z0-9]{1,16}"),
     symbol_help="a base and a quote currency with a hyphen between them, in upper case: BTC-USD",
     common_symbols=COMMON_SYMBOLS,
@@ -322,6 +344,7 @@ SPEC = ProviderSpec(
     max_connections=10,
     data_silence_s=900.0,
     settings={
+        "feed": ("exchange", "advanced"),
         "environment": ("production", "sandbox"),
         "quotes": ("ticker", "ticker_batch"),
         "book": ("level2_batch", "level2"),
@@ -330,7 +353,7 @@ SPEC = ProviderSpec(
     },
     site="https://docs.cdp.coinbase.com/exchange",
     key_channels=(Channel.ORDERS,),
-    free_tier="quotes, trades and books, without a key",
+    free_tier="quotes, trades, books and bars, without a key",
     limits=(
         "8 new connections a second from one address",
         "100 requests a second from one address",

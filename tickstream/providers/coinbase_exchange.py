@@ -256,7 +256,7 @@ def order(one: OrderMessage | Match, ts_recv: Timestamp) -> OrderUpdate:
             reason = one.reason if one.cancel_reason is None else f"{one.reason} {one.cancel_reason}"
         case Change():
             action, price, left, reason = "change", one.new_price or one.price, one.new_size, one.reason
-        case Activate():
+        case _:
             action, price, size, reason = "received", one.stop_price, one.size, f"stop {one.stop_type}"
     order_id = one.maker_order_id if isinstance(one, Match) else one.order_id
     return OrderUpdate(
