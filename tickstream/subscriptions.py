@@ -17,6 +17,11 @@ class Channel(StrEnum):
     ORDERS = "orders"
 
 
+def is_wildcard(symbol: str) -> bool:
+    """True for what stands for all symbols of a kind, in the spelling of a provider that has this: `*`, `*-*`."""
+    return "*" in symbol
+
+
 class Subscription(msgspec.Struct, frozen=True):
     """Symbols in the order given, each once, in the provider's own form."""
 

@@ -53,6 +53,13 @@ def test_after_a_drop_topics_are_asked_for_again_and_there_is_a_gap() -> None:
     assert [(gap["reason"], set(gap["symbols"])) for gap in result.gaps] == [("disconnect", set(STOCKS))]
 
 
+def test_after_a_drop_all_that_a_wildcard_had_brought_has_a_gap() -> None:
+    with serve("drop@30x1", provider="polygon", speed=PACE) as server:
+        result = assert_exit(watched(server, "*-*", "--events", "--count", "60").wait(), ExitCode.OK)
+    missed = {symbol for gap in result.gaps for symbol in gap["symbols"]}
+    assert missed == {"*-*", *(event["symbol"] for event in of_type(result.events, "trade"))}
+
+
 def test_a_connection_too_many_is_held_although_key_and_topics_were_accepted() -> None:
     with serve("connection-limit", provider="polygon", speed=PACE) as server:
         done = watched(server, "AAPL", "--hold-max", "1s").wait()

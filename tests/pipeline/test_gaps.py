@@ -325,3 +325,43 @@ def test_who_keeps_symbols_apart_is_told_what_each_of_them_missed() -> None:
     euro, gold = run.gaps
     assert_gap(euro, ("EURUSD",), 2, 7, 4, "disconnect")
     assert_gap(gold, ("XAUUSD",), 2, 7, 3, "disconnect")
+
+
+class TestWildcards:
+    def test_what_has_come_has_a_gap_of_its_own_and_what_has_not_has_that_of_the_wildcard(self) -> None:
+        run = Run(stage_for("*", interval=None))
+        run.up(0)
+        run.hear(1, quote("EURUSD", 1), quote("XAUUSD", 1), quote("EURUSD", 1))
+        run.down(2)
+        run.up(3, epoch=2)
+        run.hear(4, quote("EURUSD", 4))
+        run.hear(5, quote("GBPUSD", 5))
+        run.hear(6, quote("XAUUSD", 6))
+        first, second = run.gaps
+        assert set(first.symbols) == {"*", "EURUSD"}
+        assert (first.start, first.end, first.reason) == (at(1), at(4), "disconnect")
+        assert_gap(second, ("XAUUSD",), 1, 6, None, "disconnect")
+
+    def test_what_never_comes_back_is_missing_to_the_end(self) -> None:
+        run = Run(stage_for("*", interval=None))
+        run.up(0)
+        run.hear(1, quote("EURUSD", 1))
+        run.down(2)
+        (gap,) = run.stage.finish(at(9))
+        assert_gap(gap, ("*", "EURUSD"), 1, 9, None, "disconnect")
+
+    def test_of_bars_the_missing_ones_are_counted_for_symbols_that_are_known(self) -> None:
+        run = Run(GapStage("tickatlas", {1: ("*",)}, START, open_minutes, 60, each=True))
+        run.up(0)
+        run.hear(1, bar("EURUSD", 0))
+        run.down(2)
+        run.up(3, epoch=2)
+        run.hear(5, bar("EURUSD", 4))
+        assert {gap.symbols: gap.missed for gap in run.gaps} == {("EURUSD",): 3, ("*",): None}
+
+    def test_what_an_earlier_run_had_is_known(self) -> None:
+        run = Run(stage_for("*", interval=None))
+        run.stage.resume("EURUSD", at(-5), at(-4))
+        run.up(0)
+        run.hear(1, quote("EURUSD", 1))
+        assert_gap(run.gaps[0], ("EURUSD",), -4, 1, None, "restart")

@@ -2,6 +2,9 @@
 
 A gap starts at the last data received before the interruption, not at the moment it was noticed, and ends at the
 first data after it. For bars the number missed is the count of whole candles in between while the market was open.
+
+Where all symbols of a kind were asked for (a wildcard), those that have come are known, and have gaps of their own; the
+gap of the wildcard itself, for those that have not, ends with the first data of any.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from itertools import groupby
 import msgspec
 
 from tickstream.events import Bar, Batch, Event, Gap, GapReason, MarketEvent, Notice, SessionEvent
+from tickstream.subscriptions import is_wildcard
 from tickstream.timestamps import NS_PER_SECOND, Timestamp
 
 INTERRUPTING_NOTICES: dict[str, GapReason] = {"quota_exceeded": "quota", "suspend": "suspend"}
@@ -42,6 +46,8 @@ class _Track(msgspec.Struct):
     open: dict[str, _Interruption] = {}
     """Symbol -> the interruption that its next data will end."""
     epoch: int = 0
+    wildcards: tuple[str, ...] = ()
+    """Those of `symbols` that stand for others, which are added to them as they come."""
 
 
 class GapStage:
@@ -60,7 +66,10 @@ class GapStage:
         *,
         each: bool = False,
     ) -> None:
-        self._tracks = {number: _Track(number, provider, asked, started) for number, asked in symbols.items()}
+        self._tracks = {
+            number: _Track(number, provider, asked, started, wildcards=tuple(filter(is_wildcard, asked)))
+            for number, asked in symbols.items()
+        }
         self._market_minutes = market_minutes
         self._each = each
         self._interval_ns = None if bar_interval_s is None else bar_interval_s * NS_PER_SECOND
@@ -74,6 +83,8 @@ class GapStage:
         `last_event` is the `ts_event` of the last it has, `last_recv` when it was received.
         """
         for track in self._tracks.values():
+            if track.wildcards and symbol not in track.symbols:
+                track.symbols = (*track.symbols, symbol)
             if symbol in track.symbols:
                 track.open[symbol] = _Interruption("restart", last_recv, 0)
                 if last_event is not None:
@@ -122,7 +133,11 @@ class GapStage:
             first: dict[str, MarketEvent] = {}
             for event in market:
                 first.setdefault(event.symbol, event)
+            for wildcard in track.wildcards:
+                first[wildcard] = market[0]
             gaps = self._end(track, [symbol for symbol in first if symbol in track.open], ts_recv, first)
+        if track.wildcards and (new := {event.symbol for event in market}.difference(track.last)):
+            track.symbols = tuple(dict.fromkeys((*track.symbols, *sorted(new))))
         self._note_last(track, market)
         track.alive_since = ts_recv
         return gaps
