@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.pipeline.events import MINUTE, START, at, batch, notice, quote, session
 from tests.sinks.making import levels
 from tests.test_order_book import SIDE, Naive, shown
-from tickstream.events import Batch, BookSnapshot, BookUpdate, Event, Gap, Level, Notice
+from tickstream.events import Batch, BookSnapshot, BookUpdate, Event, Gap, Glimpses, Level, Notice
 from tickstream.numbers import text
 from tickstream.pipeline.base import Stage
 from tickstream.pipeline.book import BookRequest, BookStage
@@ -366,6 +366,31 @@ class TestARecordedStream:
         assert run.hear(0, update(0)) == []
         assert run.hear(1, update(1)) == []
         assert run.asked() == []
+
+
+class TestTheProvidersOwnMessages:
+    def test_are_all_passed_on_and_a_wrong_book_is_told_and_asked_for(self) -> None:
+        run = Run(raw=True)
+        early, crossed, later = update(0), update(1, bids=(("1.20", "1"),)), update(1.1, bids=(("1.0", "1"),))
+        assert run.hear(0, early, snapshot(0)) == [early, snapshot(0)]
+        told, passed = run.hear(1, crossed)
+        assert isinstance(told, Notice)
+        assert passed == crossed
+        assert run.asked() == ["S"]
+        assert run.hear(1.1, later) == [later]
+        wrong = snapshot(1.2, bids=(("1.30", "1"),))
+        assert run.hear(1.2, wrong) == [wrong]
+        assert [type(event) for event in run.hear(2, snapshot(2))] == [Gap, BookSnapshot]
+        assert run.stage.withheld == 0
+
+    def test_are_not_looked_at_where_nobody_has_read_their_levels(self) -> None:
+        class Seen(NamedTuple):  # a message, glanced at
+            symbol: str
+            time: str
+
+        glimpses = Glimpses("kraken", [Seen("S", "t")], {"t": at(0)}, at(0))
+        run = Run(raw=True)
+        assert run.stage.process(Batch(1, 1, at(0), glimpses, market_only=True)).events is glimpses
 
 
 @given(st.lists(st.tuples(st.booleans(), SIDE, SIDE, st.integers(0, 3)), max_size=12))

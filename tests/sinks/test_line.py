@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.sinks.making import START, Written, bar, batch, meter, notice, quote, request, run_status, trade
+from tests.sinks.making import START, Written, bar, batch, book, meter, notice, quote, request, run_status, trade
 from tests.sinks.ptys import Terminal, terminal
 from tickstream.clock import FakeClock
 from tickstream.errors import UsageError
@@ -173,3 +173,12 @@ def test_on_a_dumb_terminal_lines_follow_each_other() -> None:
         sink.refresh()
         assert screen.read() == b"EURUSD 1.1345/1.13462 0.00%\r\n"
         sink.close()
+
+
+def test_of_a_book_it_says_the_best_prices_or_that_it_is_withheld() -> None:
+    sink, stdout, _, _ = made()
+    sink.write(batch(book(("1.10", "5"), asks=(("1.20", "7"),), symbol="EURUSD")))
+    sink.refresh()
+    sink.write(batch(notice("book_broken", "EURUSD: crossed", ("EURUSD",))))
+    sink.refresh()
+    assert stdout.text.splitlines() == ["EURUSD 1.10/1.20 0.00%", "EURUSD 0.00% withheld"]

@@ -21,6 +21,8 @@ class BookOptions:
     """Levels of a side."""
     every_s: float | None = None
     """Snapshots at this interval instead of updates."""
+    raw: bool = False
+    """The output takes the provider's messages as they are."""
 
     def check(self, channel: Channel) -> None:
         """Raises UsageError for options that make no sense without books."""
@@ -49,7 +51,7 @@ class BookOptions:
     def stage(self, *, recorded: bool = False) -> BookStage:
         """The stage that does it. `recorded`: see BookStage."""
         every_ns = None if self.every_s is None else max(1, round(self.every_s * NS_PER_SECOND))
-        return BookStage(every_ns=every_ns, depth=self.depth, recorded=recorded)
+        return BookStage(every_ns=every_ns, depth=self.depth, recorded=recorded, raw=self.raw)
 
 
 class BookKeeper:

@@ -57,7 +57,7 @@ class BookFlags:
                 "--book-every does not go with -o raw, which passes the provider's own messages on.",
                 hint="Use -o jsonl, or leave one of them out.",
             )
-        return BookOptions(self.depth, every_s)
+        return BookOptions(self.depth, every_s, raw=format == "raw")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from tickstream.events import Batch, BookSnapshot, BookUpdate, Event, Gap, MarketEvent, Notice, only_market
+from tickstream.events import Batch, BookSnapshot, BookUpdate, Event, Gap, Glimpses, MarketEvent, Notice, only_market
 from tickstream.order_book import OrderBook
 from tickstream.pipeline.gaps import INTERRUPTING_NOTICES
 from tickstream.timestamps import NS_PER_SECOND, Timestamp
@@ -69,13 +69,17 @@ class BookStage:
     good book to put them into.
 
     `recorded`: the stream was recorded behind such a stage. A gap in it tells what was missing, so no other one is made
-    of it, and there is nobody to ask.
+    of it, and there is nobody to ask. `raw`: the output is the provider's messages, of which none is left out: a wrong
+    book is only told and asked for anew.
     """
 
-    def __init__(self, *, every_ns: int | None = None, depth: int | None = None, recorded: bool = False) -> None:
+    def __init__(
+        self, *, every_ns: int | None = None, depth: int | None = None, recorded: bool = False, raw: bool = False
+    ) -> None:
         self._every_ns = every_ns
         self._depth = depth
         self._recorded = recorded
+        self._raw = raw
         self._tracks: dict[tuple[int, str], _Track] = {}
         self._epochs: dict[int, int] = {}
         self._next_show: dict[int, int] = {}
@@ -88,6 +92,8 @@ class BookStage:
         if self._epochs.get(batch.session) != batch.epoch:
             self._epochs[batch.session] = batch.epoch
             out += self._begin_anew(batch.session)
+        if isinstance(batch.events, Glimpses):  # of which nobody knows the levels
+            return batch
         timed = self._every_ns is not None
         for event in batch.events:
             if isinstance(event, BookUpdate):
@@ -157,14 +163,18 @@ class BookStage:
 
     def _update(self, track: _Track, event: BookUpdate) -> list[Event]:
         if not track.good:
-            self.withheld += 1
-            return self._without_book(track, event.ts_recv)
+            return self._without_book(track, event.ts_recv) + self._withheld(event)
         problem = _problem(track.book, event)
         if problem:
-            self.withheld += 1
-            return self._break(track, event.ts_recv, problem)
+            return self._break(track, event.ts_recv, problem) + self._withheld(event)
         self._took(track, event)
         return [event] if self._every_ns is None else []
+
+    def _withheld(self, event: Event) -> list[Event]:
+        if self._raw:
+            return [event]
+        self.withheld += 1
+        return []
 
     def _without_book(self, track: _Track, ts: Timestamp) -> list[Event]:
         """An update that nothing is known to put into. A snapshot is on its way, or it is time to ask for one."""
@@ -179,8 +189,7 @@ class BookStage:
     def _snapshot(self, track: _Track, event: BookSnapshot) -> list[Event]:
         problem = _problem(track.book, event)
         if problem:
-            self.withheld += 1
-            return self._break(track, event.ts_recv, problem)
+            return self._break(track, event.ts_recv, problem) + self._withheld(event)
         begins, track.waits_since = not track.good, None
         if begins:
             track.good, track.good_since = True, event.ts_recv
