@@ -62,6 +62,15 @@ def test_of_a_long_file_only_the_end_is_read(tmp_path: Path, monkeypatch: pytest
     assert read == 100
 
 
+def test_a_wildcard_wants_whatever_there_is(tmp_path: Path) -> None:
+    path = file_of(tmp_path, "jsonl", "none", range(5))
+    for asked, there in (("*", {"EURUSD"}), ("XAUUSD", set())):
+        ends = Ends(frozenset([asked]))
+        assert ends.wanting(frozenset(["EURUSD"])) == ends.missing(frozenset(["EURUSD"])) == there
+        ends.read(path, CODECS["none"], "tickatlas", frozenset(["EURUSD"]))
+        assert ends.found().keys() == there
+
+
 @given(st.lists(st.integers(0, 2 * BLOCK), max_size=6), st.booleans())
 def test_lines_are_never_cut_however_long(lengths: list[int], small: bool) -> None:
     lines = [

@@ -110,3 +110,13 @@ def test_the_demo_needs_neither_key_nor_network() -> None:
     result = assert_exit(Thread("watch", "-p", "polygon", "--demo", "--count", "6").wait(), ExitCode.OK)
     assert {event["type"] for event in result.events} == {"trade"}
     assert "DEMO" in result.err
+
+
+def test_a_capture_of_all_goes_on_with_a_gap_for_each_that_it_has(tmp_path: Path) -> None:
+    base = tmp_path / "captured"
+    with serve(provider="polygon", speed=PACE) as server:
+        args = ("capture", "-p", "polygon", "*-*", "--url", server.url, "--to", str(base), "--count", "30")
+        for _ in range(2):
+            assert_exit(run(*args, env=IN_ENV), ExitCode.OK)
+    gaps = [gap for gap in Folder(base).entries("gap") if gap["reason"] == "restart"]
+    assert {symbol for gap in gaps for symbol in gap["symbols"]} == {"*-*", "BTC-USD", "ETH-USD", "SOL-USD"}

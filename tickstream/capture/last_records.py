@@ -14,6 +14,7 @@ import msgspec
 from tickstream.capture import disk, survey
 from tickstream.capture.codec import BLOCK, Codec, Damaged, Member, Window
 from tickstream.events import Event, MarketEvent
+from tickstream.subscriptions import is_wildcard
 from tickstream.timestamps import Timestamp
 
 RECENT = 100
@@ -31,19 +32,21 @@ class Left(msgspec.Struct):
 
 
 class Ends:
-    """Gathers the last events of `symbols` from files, the newest file first."""
+    """Gathers the last events of `symbols` from files, the newest file first. A wildcard takes all there are."""
 
     def __init__(self, symbols: frozenset[str]) -> None:
         self._symbols = symbols
+        self._all = any(map(is_wildcard, symbols))
         self._recent: dict[str, deque[MarketEvent]] = {}
 
     def missing(self, symbols: frozenset[str]) -> frozenset[str]:
         """Those of these that are wanted, and of which there is nothing yet."""
-        return (symbols & self._symbols) - self._recent.keys()
+        return (symbols if self._all else symbols & self._symbols) - self._recent.keys()
 
     def wanting(self, symbols: frozenset[str]) -> frozenset[str]:
         """Those of these of which more would be welcome."""
-        return frozenset(one for one in symbols & self._symbols if len(self._recent.get(one, ())) < RECENT)
+        among = symbols if self._all else symbols & self._symbols
+        return frozenset(one for one in among if len(self._recent.get(one, ())) < RECENT)
 
     def read(self, path: Path, codec: Codec, provider: str, symbols: frozenset[str]) -> None:
         """Add from the end of this file, which holds these symbols. Raises OSError."""
@@ -61,7 +64,7 @@ class Ends:
     def _add(self, events: list[MarketEvent]) -> None:
         """Events that came before all that were added."""
         for event in reversed(events):
-            if event.symbol in self._symbols:
+            if self._all or event.symbol in self._symbols:
                 recent = self._recent.setdefault(event.symbol, deque())
                 if len(recent) < RECENT:
                     recent.appendleft(event)

@@ -207,7 +207,7 @@ def resume(recovered: Recovered, feed: LiveFeed, dedup: DedupStage) -> None:
         return
     latest = max(left.ts_recv for left in recovered.symbols.values())
     together = min(left.ts_recv for left in recovered.symbols.values() if latest - left.ts_recv <= TOGETHER_NS)
-    for symbol in feed.symbols:
+    for symbol in dict.fromkeys((*feed.symbols, *recovered.symbols)):  # more than were asked for, with a wildcard
         left_of = recovered.symbols.get(symbol)
         if left_of is not None:
             feed.gaps.resume(symbol, left_of.ts_event, min(left_of.ts_recv, together))
