@@ -27,7 +27,7 @@ PACE = 30.0
 PRODUCTS = ("BTC-USD", "ETH-BTC")
 PARTS = ("kanarienvogel7", "endpjZWRlcmdlc2FuZw==", "zwitschert laut")
 KEY = ":".join(PARTS)
-FIRST = {"quotes": "quote", "trades": "trade", "book": "book_snapshot", "orders": "order"}
+FIRST = {"quotes": "quote", "trades": "trade", "book": "book_snapshot", "orders": "order", "bars": "bar"}
 
 
 def watched(server: Server, *args: str, **env: str) -> Thread:
@@ -149,3 +149,14 @@ def test_a_whole_book_of_more_than_a_megabyte_arrives_digit_for_digit() -> None:
     for side, levels in (("bids", one.book.bids), ("asks", one.book.asks)):
         assert book[side] == [[bytes(price).decode(), bytes(size).decode()] for price, size in levels]
     assert sum(len(price) + len(size) + 7 for side in ("bids", "asks") for price, size in book[side]) > 1_000_000
+
+
+@pytest.mark.parametrize("channel", ["quotes", "trades", "book"])
+def test_the_other_feed_is_a_setting(channel: str) -> None:
+    with serve("drop@30x1", provider="coinbase", speed=PACE) as server:
+        args = (*PRODUCTS, "--channel", channel, "--count", "50")
+        result = assert_exit(watched(server, *args, TICKSTREAM_COINBASE_FEED="advanced").wait(), ExitCode.OK)
+        assert server.simulator.connections == 2
+    assert market(result)[0]["type"] == FIRST[channel]
+    assert {event["symbol"] for event in market(result)} == set(PRODUCTS)
+    assert {gap["reason"] for gap in result.gaps} == {"disconnect"}

@@ -14,8 +14,8 @@ from tickstream.numbers import decimal, number, text
 from tickstream.order_book import OrderBook
 from tickstream.pipeline.book import BookStage
 from tickstream.providers.coinbase import Credentials
-from tickstream.simulator.coinbase import COUNTERPART, INSTRUMENTS
-from tickstream.simulator.coinbase_messages import orders_of, payload_of
+from tickstream.simulator.coinbase import COUNTERPART
+from tickstream.simulator.coinbase_messages import INSTRUMENTS, orders_of, payload_of
 from tickstream.simulator.market import Item
 from tickstream.subscriptions import Channel
 from tickstream.timestamps import Timestamp

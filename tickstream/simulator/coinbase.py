@@ -11,16 +11,22 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from tickstream.events import BookSnapshot, BookUpdate, MarketEvent, OrderUpdate, Quote, Trade
+from tickstream.events import Bar, BookSnapshot, BookUpdate, MarketEvent, OrderUpdate, Quote, Trade
 from tickstream.order_book import OrderBook
 from tickstream.providers.coinbase import ALIASES, NEED_KEY, NO_KEY, SIGNATURE, SPEC, Credentials
+from tickstream.simulator.coinbase_advanced import HEARTBEATS, TOPICS, AdvancedTalk, problem
 from tickstream.simulator.coinbase_messages import (
+    INSTRUMENTS,
     STEPS_OF_A_TRADE,
+    RoundOfTrades,
     SentBook,
+    Wanted,
+    book_message,
     message,
     orders_of,
     payload_of,
     sequence_of,
+    status_message,
 )
 from tickstream.simulator.conversation import Conversation
 from tickstream.simulator.counterpart import Counterpart
@@ -44,27 +50,8 @@ CHANNELS = frozenset({
 })  # fmt: skip
 _SHOWN = {ours: theirs for theirs, ours in ALIASES.items()}
 _BOOKS = ("level2", "level2_batch")
-
-INSTRUMENTS: dict[str, Instrument] = {
-    "BTC-USD": Instrument("64210.55", 1, 60),
-    "ETH-USD": Instrument("3158.40", 1, 14),
-    "SOL-USD": Instrument("146.25", 1, 5),
-    "XRP-USD": Instrument("0.5231", 1, 8),
-    "ADA-USD": Instrument("0.3841", 1, 6),
-    "DOGE-USD": Instrument("0.12431", 1, 30),
-    "LTC-USD": Instrument("74.21", 1, 3),
-    "BTC-EUR": Instrument("59870.20", 1, 60),
-    "ETH-EUR": Instrument("2945.10", 1, 14),
-    "ETH-BTC": Instrument("0.04918", 1, 1),
-}
-
-
-class _Round(Round):
-    """`last` has the last trade of each product in it."""
-
-    def __init__(self, pushes: list[Push]) -> None:
-        super().__init__(pushes)
-        self.last = {one.item.symbol: one.item for one in pushes if isinstance(one.item, Trade)}
+BARS = {"5m": 5}
+"""The candles of Advanced Trade."""
 
 
 _SOME_TICKER = {
@@ -105,6 +92,7 @@ class CoinbaseConversation(Conversation):
         self._last: dict[str, Trade] = {}
         """The last trade of each product that this client could have."""
         self._cross = self._asked = False
+        self._advanced: AdvancedTalk | None = None
         self._heartbeat_at = self._status_at = now
 
     def refuse(self, why: str) -> None:
@@ -126,21 +114,41 @@ class CoinbaseConversation(Conversation):
     def hear(self, payload: bytes, now: float) -> None:
         """One request."""
         try:
-            request = msgspec.json.decode(payload, type=_Request)
+            request = msgspec.json.decode(payload, type=Wanted)
         except (msgspec.DecodeError, RecursionError, ValueError):
-            self.unreadable()
-            return
-        if request.type not in ("subscribe", "unsubscribe"):
             self.unreadable()
             return
         if not self._asked:
             self._heartbeat_at = now
         self._asked = True
+        if request.channel is not None:
+            self._hear_advanced(request, request.channel)
+            return
         if request.key and not self._admits(request):
             return
         (self._subscribe if request.type == "subscribe" else self._unsubscribe)(request)
         self.send(message("subscriptions", channels=self._state()), "ack")
         self.note(f"subscribed: now {', '.join(self.topics) or 'nothing'}")
+        if request.type == "subscribe":
+            self.subscribed()
+
+    def _hear_advanced(self, request: Wanted, channel: str) -> None:
+        """A request to the feed of Advanced Trade: it speaks so from here on."""
+        self._advanced = self._advanced or AdvancedTalk()
+        good, unknown, _ = self.sift(request.product_ids, self.shared.source.knows)
+        if channel not in (*TOPICS, HEARTBEATS):
+            self.send(problem(f"{channel} is not a valid channel"), "error")
+            return
+        for product in unknown:
+            self.send(problem(f"{product} is not a valid product"), "error")
+        topics = {f"{TOPICS[channel]} {one}": one for one in good} if channel in TOPICS else {HEARTBEATS: ""}
+        for topic, product in topics.items():
+            self.topics.pop(topic, None)
+            if request.type == "subscribe":
+                self.topics[topic] = product
+                self._books[topic] = SentBook()
+        self.shared.want_bars(channel == "candles")
+        self.send(self._advanced.state(self.topics, self.shared.now_ns), "ack")
         if request.type == "subscribe":
             self.subscribed()
 
@@ -151,7 +159,7 @@ class CoinbaseConversation(Conversation):
     def _error(self, said: str, reason: str = "") -> None:
         self.send(message("error", message=said, **({"reason": reason} if reason else {})), "error")
 
-    def _admits(self, request: _Request) -> bool:
+    def _admits(self, request: Wanted) -> bool:
         """Whether the request is signed by somebody known; says so if not."""
         if not self.admit(request.key):
             return False
@@ -161,7 +169,7 @@ class CoinbaseConversation(Conversation):
             self.refuse(SIGNATURE)
         return self.ending is None
 
-    def _channels(self, request: _Request) -> list[tuple[str, list[str]]]:
+    def _channels(self, request: Wanted) -> list[tuple[str, list[str]]]:
         """Channels of a request with their products: those of the whole request are added to each."""
         found = []
         for one in request.channels:
@@ -169,7 +177,7 @@ class CoinbaseConversation(Conversation):
             found.append((ALIASES.get(name, name), [*own, *request.product_ids]))
         return found
 
-    def _subscribe(self, request: _Request) -> None:
+    def _subscribe(self, request: Wanted) -> None:
         channels = self._channels(request)
         wanted = list(dict.fromkeys(product for _, products in channels for product in products))
         good, unknown, _ = self.sift(wanted, self.shared.source.knows)
@@ -205,7 +213,7 @@ class CoinbaseConversation(Conversation):
         if trade is not None:
             self._last.setdefault(product, trade)
 
-    def _unsubscribe(self, request: _Request) -> None:
+    def _unsubscribe(self, request: Wanted) -> None:
         for name, products in self._channels(request):
             for topic in list(self.topics):
                 channel, _, product = topic.partition(" ")
@@ -223,8 +231,8 @@ class CoinbaseConversation(Conversation):
 
     def deliver(self, due: Round, now: float) -> None:
         """Heartbeats tell of what was due until now, sent or lost."""
-        if isinstance(due, _Round):
-            self._last.update(due.last)
+        assert isinstance(due, RoundOfTrades)
+        self._last.update(due.last)
         super().deliver(due, now)
 
     def wanted(self, due: Round) -> list[Push]:
@@ -232,18 +240,28 @@ class CoinbaseConversation(Conversation):
         found = []
         for one in super().wanted(due):
             if isinstance(one.item, BookSnapshot):
-                payload = self._books[one.topic].message(one.item, self._cross)
-                if payload is not None:
-                    self._cross = self._cross and payload.startswith(b'{"type":"snapshot"')
+                if payload := self._change(self._books[one.topic], one.item):
                     found.append(push_of(one.item, one.topic, payload))
             else:
-                found.append(one)
+                found.append(one if self._advanced is None else self.push(one.item))
         return found
 
+    def _change(self, sent: SentBook, book: BookSnapshot) -> bytes:
+        """What brings the client's book up to date; empty when it is."""
+        whole, changes = sent.changes(book, self._cross)
+        self._cross = self._cross and whole
+        if not changes and not whole:
+            return b""
+        if self._advanced is None:
+            return book_message(book, whole, changes)
+        kind = "snapshot" if whole else "update"
+        return self._advanced.book(book.symbol, book.ts_event or book.ts_recv, kind, changes)
+
     def push(self, item: Item) -> Push:
-        """The push of an event that a fault has changed."""
+        """The push of an event that a fault has changed, or that has to have a number."""
         assert isinstance(item, MarketEvent)
-        return push_of(item, f"ticker {item.symbol}", payload_of(item))
+        payload = payload_of(item) if self._advanced is None else self._advanced.of(item)
+        return push_of(item, f"ticker {item.symbol}", payload)
 
     def tick(self, now: float) -> None:
         """Heartbeats of all products, the list of products, or the end of somebody who asks for nothing."""
@@ -255,6 +273,8 @@ class CoinbaseConversation(Conversation):
             self._heartbeat_at = now + self._heartbeat_s
             for product in [topic.partition(" ")[2] for topic in self.topics if topic.startswith("heartbeat ")]:
                 self.send(self._heartbeat(product), "heartbeat")
+            if HEARTBEATS in self.topics and self._advanced is not None:
+                self.send(self._advanced.heartbeat(self.shared.now_ns), "heartbeat")
         if "status" in self.topics and now >= self._status_at:
             self._status_at = now + STATUS_S
             self.send(self.shared.status())
@@ -281,21 +301,6 @@ class CoinbaseConversation(Conversation):
         return self.shared.options.heartbeat_s or HEARTBEAT_S
 
 
-class _Channel(msgspec.Struct):
-    name: str
-    product_ids: list[str] = []
-
-
-class _Request(msgspec.Struct):
-    type: str
-    channels: list[str | _Channel]
-    product_ids: list[str] = []
-    key: str = ""
-    passphrase: str = ""
-    timestamp: str = ""
-    signature: str = ""
-
-
 class Coinbase(Counterpart):
     """Coinbase Exchange: all products of `INSTRUMENTS`, a step a second; keys are KEY:SECRET:PASSPHRASE."""
 
@@ -316,6 +321,7 @@ class Coinbase(Counterpart):
         self._quotes: dict[str, Quote] = {}
         self._books: dict[str, OrderBook] = {}
         self._orders = False
+        self._intervals: dict[str, int] = {}
 
     @staticmethod
     def listed(symbol: str) -> Instrument:
@@ -326,22 +332,17 @@ class Coinbase(Counterpart):
         """The last trade of a product, and the last quote."""
         return self._trades.get(product), self._quotes.get(product)
 
+    def want_bars(self, wanted: bool) -> None:
+        """Somebody may want to see bars."""
+        self._intervals = BARS if wanted else self._intervals
+
     def want_orders(self) -> None:
         """Somebody wants to see orders."""
         self._orders = True
 
     def status(self) -> bytes:
         """All products."""
-        products = []
-        for product in sorted(self.source.symbols or self.known):
-            base, quote = product.split("-")
-            products.append({
-                "id": product, "base_currency": base, "quote_currency": quote, "base_increment": "0.00000001",
-                "quote_increment": "0.01", "display_name": f"{base}/{quote}", "status": "online", "status_message": "",
-                "min_market_funds": "1", "post_only": False, "limit_only": False, "cancel_only": False,
-                "fx_stablecoin": False,
-            })  # fmt: skip
-        return message("status", products=products, currencies=[])
+        return status_message(sorted(self.source.symbols or self.known))
 
     def round(self, items: Sequence[Item]) -> Round:
         """Trades, tickers, books and orders of each step; recorded events as they are."""
@@ -351,7 +352,7 @@ class Coinbase(Counterpart):
                 self.now_ns = max(self.now_ns, event.ts_event or event.ts_recv)
                 payload = payload_of(event)
                 pushes += [push_of(event, f"{name} {event.symbol}", payload) for name in self._names(event)]
-        return _Round(pushes)
+        return RoundOfTrades(pushes)
 
     def _names(self, event: MarketEvent) -> list[str]:
         """The channels that have an event."""
@@ -366,6 +367,8 @@ class Coinbase(Counterpart):
             case OrderUpdate():
                 mine = (event.sequence or 0) // STEPS_OF_A_TRADE % TRADES == 0
                 return ["full", "user"] if mine else ["full"]
+            case Bar():
+                return ["candles"]
             case _:
                 return list(_BOOKS)
 
@@ -377,10 +380,11 @@ class Coinbase(Counterpart):
                 if isinstance(one, Trade)
             ]
             orders = [order for trade in trades for order in orders_of(trade)] if self._orders else []
-            return [*trades, *orders, self._tape.quote(item), self._tape.book(item)]
+            bars = self._tape.bars(item, self._intervals)
+            return [*trades, *orders, self._tape.quote(item), self._tape.book(item), *bars]
         if isinstance(item, BookSnapshot | BookUpdate):
             return [self._whole(item)]
-        return [item] if isinstance(item, Quote | Trade | OrderUpdate) else []
+        return [item] if isinstance(item, Quote | Trade | OrderUpdate | Bar) else []
 
     def _whole(self, change: BookSnapshot | BookUpdate) -> MarketEvent:
         """The book after a recorded change."""

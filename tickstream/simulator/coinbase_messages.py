@@ -8,16 +8,31 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from tickstream.events import BookSnapshot, MarketEvent, OrderUpdate, Quote, Trade
 from tickstream.numbers import Number, text
 from tickstream.providers.coinbase_exchange import TAKER
+from tickstream.simulator.outgoing import Push, Round
+from tickstream.simulator.random_market import Instrument
 from tickstream.timestamps import rfc3339
 
 STEPS_OF_A_TRADE = 6
+
+INSTRUMENTS: dict[str, Instrument] = {
+    "BTC-USD": Instrument("64210.55", 1, 60),
+    "ETH-USD": Instrument("3158.40", 1, 14),
+    "SOL-USD": Instrument("146.25", 1, 5),
+    "XRP-USD": Instrument("0.5231", 1, 8),
+    "ADA-USD": Instrument("0.3841", 1, 6),
+    "DOGE-USD": Instrument("0.12431", 1, 30),
+    "LTC-USD": Instrument("74.21", 1, 3),
+    "BTC-EUR": Instrument("59870.20", 1, 60),
+    "ETH-EUR": Instrument("2945.10", 1, 14),
+    "ETH-BTC": Instrument("0.04918", 1, 1),
+}
 
 
 def message(kind: str, **fields: object) -> bytes:
@@ -91,25 +106,73 @@ def _texts(values: Mapping[str, Number | None]) -> dict[str, str]:
     return {name: text(value) for name, value in values.items() if value is not None}
 
 
+class RoundOfTrades(Round):
+    """`last` has the last trade of each product in it."""
+
+    def __init__(self, pushes: list[Push]) -> None:
+        super().__init__(pushes)
+        self.last = {one.item.symbol: one.item for one in pushes if isinstance(one.item, Trade)}
+
+
+def status_message(products: Iterable[str]) -> bytes:
+    """All products."""
+    entries = []
+    for product in products:
+        base, quote = product.split("-")
+        entries.append({
+            "id": product, "base_currency": base, "quote_currency": quote, "base_increment": "0.00000001",
+            "quote_increment": "0.01", "display_name": f"{base}/{quote}", "status": "online", "status_message": "",
+            "min_market_funds": "1", "post_only": False, "limit_only": False, "cancel_only": False,
+            "fx_stablecoin": False,
+        })  # fmt: skip
+    return message("status", products=entries, currencies=[])
+
+
 class SentBook:
     """One symbol's book as a client has it."""
 
     def __init__(self) -> None:
         self._sides: tuple[dict[str, str], dict[str, str]] | None = None
 
-    def message(self, book: BookSnapshot, cross: bool) -> bytes | None:
-        """What brings the client's book up to date; None when it is. `cross`: and a bid that cannot be."""
-        before, self._sides = self._sides, (_sizes(book.bids), _sizes(book.asks))
-        where = {"product_id": book.symbol, "time": rfc3339(book.ts_event or book.ts_recv)}
-        if before is None:
-            sides = (list(side.items()) for side in self._sides)
-            return message("snapshot", **where, **dict(zip(("bids", "asks"), sides, strict=True)))
-        changes = [["buy", next(iter(self._sides[1]), "1"), "1.00000000"]] if cross else []
-        for side, then, now in zip(("buy", "sell"), before, self._sides, strict=True):
-            changes += [[side, price, "0.00000000"] for price in then if price not in now]
-            changes += [[side, price, size] for price, size in now.items() if then.get(price) != size]
-        return message("l2update", **where, changes=changes) if changes else None
+    def changes(self, book: BookSnapshot, cross: bool) -> tuple[bool, list[list[str]]]:
+        """Whether it is the first, and what brings the client's book up to date. `cross`: and a bid that cannot be."""
+        before, now = self._sides or ({}, {}), (_sizes(book.bids), _sizes(book.asks))
+        first, self._sides = self._sides is None, now
+        changes = [["buy", next(iter(now[1]), "1"), "1.00000000"]] if cross and not first else []
+        for side, then, sizes in zip(("buy", "sell"), before, now, strict=True):
+            changes += [[side, price, "0.00000000"] for price in then if price not in sizes]
+            changes += [[side, price, size] for price, size in sizes.items() if then.get(price) != size]
+        return first, changes
+
+
+def book_message(book: BookSnapshot, whole: bool, changes: list[list[str]]) -> bytes:
+    """A whole book, or what changes in it."""
+    where = {"product_id": book.symbol, "time": rfc3339(book.ts_event or book.ts_recv)}
+    if not whole:
+        return message("l2update", **where, changes=changes)
+    bids, asks = ([level[1:] for level in changes if level[0] == side] for side in ("buy", "sell"))
+    return message("snapshot", **where, bids=bids, asks=asks)
 
 
 def _sizes(side: Iterable[tuple[Number, Number]]) -> dict[str, str]:
     return {text(price): text(size) for price, size in side}
+
+
+class ChannelWanted(msgspec.Struct):
+    """A channel of a request, with products of its own."""
+
+    name: str
+    product_ids: list[str] = []
+
+
+class Wanted(msgspec.Struct):
+    """A request: of several `channels`, or of one `channel` on the feed of Advanced Trade."""
+
+    type: Literal["subscribe", "unsubscribe"]
+    channels: list[str | ChannelWanted] = []
+    channel: str | None = None
+    product_ids: list[str] = []
+    key: str = ""
+    passphrase: str = ""
+    timestamp: str = ""
+    signature: str = ""
