@@ -70,7 +70,7 @@ def test_the_simple_protocol_is_a_setting() -> None:
 
 def test_codes_that_there_are_not_are_named_and_the_others_go_on() -> None:
     with serve(provider="alltick", speed=PACE) as server:
-        thread = watched(server, "BTCUSDT", "NOSUCH", "--events", "--duration", "4s")
+        thread = watched(server, "BTCUSDT", "NOSUCH", "--events", "--count", "300")
         result = assert_exit(thread.wait(), ExitCode.OK)
         assert result.summary["refused"] == ["NOSUCH"]
         assert {event["symbol"] for event in of_type(result.events, "trade")} == {"BTCUSDT"}

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tickstream.simulator.accounts import Account, Accounts
+from tickstream.simulator.accounts import Account, Accounts, Slots
 from tickstream.simulator.tickatlas import PLANS
 
 STARTER = PLANS["starter"]
@@ -108,3 +108,16 @@ def test_a_day_costs_what_the_guide_says(plan: str, symbols: int, credits_a_day:
     one = Account(PLANS[plan], 1_000_000, None)
     assert one.charge(symbols * 1440, 1, 0.0) == symbols * 1440
     assert 1_000_000 - (one.remaining(1, 0.0) or 0) == credits_a_day
+
+
+def test_a_place_has_so_many_slots_and_a_key_its_last_request() -> None:
+    slots = Slots(2)
+    assert [slots.enter(("k", "/a")) for _ in range(3)] == [True, True, False]
+    assert slots.enter(("k", "/b"))
+    slots.leave(("k", "/a"))
+    assert slots.enter(("k", "/a"))
+    assert [slots.asked("k", 5.0), slots.asked("k", 7.5), slots.asked("other", 8.0)] == [
+        float("inf"),
+        2.5,
+        float("inf"),
+    ]

@@ -6,6 +6,7 @@ Shared by all connections, so everything here is thread-safe.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 
 from tickstream.credits import Plan
 
@@ -109,3 +110,33 @@ class Accounts:
         """Give the connection back."""
         with self._lock:
             account.connections -= 1
+
+
+class Slots:
+    """So many connections for each place (a key, perhaps at an endpoint), and when a key asked for something last."""
+
+    def __init__(self, connections: int) -> None:
+        self._connections = connections
+        self._taken: Counter[tuple[str, str]] = Counter()
+        self._asked: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def enter(self, place: tuple[str, str]) -> bool:
+        """Take a connection; False when all are taken."""
+        with self._lock:
+            if self._taken[place] >= self._connections:
+                return False
+            self._taken[place] += 1
+            return True
+
+    def leave(self, place: tuple[str, str]) -> None:
+        """Give it back."""
+        with self._lock:
+            self._taken[place] -= 1
+
+    def asked(self, key: str, now: float) -> float:
+        """The key asks now; returns how many seconds ago it did so last."""
+        with self._lock:
+            before = self._asked.get(key, float("-inf"))
+            self._asked[key] = now
+            return now - before

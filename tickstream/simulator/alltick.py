@@ -8,8 +8,6 @@ its `subscribe` and the names of its fields.
 
 from __future__ import annotations
 
-import threading
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 from urllib.parse import parse_qs
@@ -21,6 +19,7 @@ from tickstream.events import BookSnapshot, Level, MarketEvent, Quote, Trade
 from tickstream.numbers import Number, text
 from tickstream.providers.alltick import BEAT, BOOK, LIMITS, SPEC, TRADES
 from tickstream.providers.alltick_wire import OTHERS, SIMPLE, STOCKS, group_of
+from tickstream.simulator.accounts import Slots
 from tickstream.simulator.conversation import Conversation
 from tickstream.simulator.counterpart import Counterpart
 from tickstream.simulator.faults import FaultKind
@@ -159,7 +158,7 @@ class AllTickConversation(Conversation):
             return
         if not token or (self.shared.options.keys and token not in self.shared.options.keys):
             self.refuse(401)
-        elif not self.shared.enter(self._place):
+        elif not self.shared.slots.enter(self._place):
             self.refuse(606)
         else:
             self._entered = True
@@ -172,7 +171,7 @@ class AllTickConversation(Conversation):
         """The place is free again."""
         if self._entered:
             self._entered = False
-            self.shared.leave(self._place)
+            self.shared.slots.leave(self._place)
 
     def refuse(self, ret: int, words: str = "") -> None:
         """Say why, and end the connection."""
@@ -200,11 +199,11 @@ class AllTickConversation(Conversation):
 
     def _command(self, data: object, about: tuple[Any, ...], now: float) -> None:
         """A list, or the end of one. `about`: the number of the command, and what is to be echoed."""
-        pace = self.shared.pace(self.key, now, now - self._asked_at)
-        if pace == 606:
-            self.refuse(pace)
-        elif pace:
-            self.send(answer(pace, *about), "error")
+        own_s, of_token_s = now - self._asked_at, self.shared.slots.asked(self.key, now)
+        if own_s < REQUEST_S:
+            self.send(answer(605, *about), "error")
+        elif of_token_s < min(own_s, TOKEN_S):  # by another connection
+            self.refuse(606)
         else:
             self._asked_at = now
             ret = self._cancel(data) if about[0] == CANCEL else self._replace(about[0], data)
@@ -317,10 +316,7 @@ class AllTick(Counterpart):
         super().__init__(options, source, first_ns)
         plan = options.plan or USUAL_PLAN
         self.limit = options.max_symbols or LIMITS[plan]
-        self._connections = CONNECTIONS[plan]
-        self._open: Counter[tuple[str, str]] = Counter()
-        self._asked: dict[str, float] = {}
-        self._lock = threading.Lock()
+        self.slots = Slots(CONNECTIONS[plan])
         self._tape = Tape(SPEC.name, source.step_ns or NS_PER_SECOND)
 
     @classmethod
@@ -334,28 +330,6 @@ class AllTick(Counterpart):
     def listed(symbol: str) -> Instrument:
         """What is typical of a symbol."""
         return INSTRUMENTS.get(symbol) or instrument(symbol.removesuffix(".US"))
-
-    def enter(self, place: tuple[str, str]) -> bool:
-        """Take one of the token's connections to an endpoint; False when all are taken."""
-        with self._lock:
-            if self._open[place] >= self._connections:
-                return False
-            self._open[place] += 1
-            return True
-
-    def leave(self, place: tuple[str, str]) -> None:
-        """Give it back."""
-        with self._lock:
-            self._open[place] -= 1
-
-    def pace(self, token: str, now: float, since_s: float) -> int:
-        """0, or the error of a request that comes so soon after the last of its connection, and of its token."""
-        with self._lock:
-            before = self._asked.get(token, float("-inf"))
-            self._asked[token] = now
-        if since_s < REQUEST_S:
-            return 605
-        return 606 if since_s > now - before and now - before < TOKEN_S else 0
 
     def round(self, items: Sequence[Item]) -> Round:
         """Trades and books of each step; recorded events as they are."""
