@@ -140,6 +140,8 @@ class _CoinSecond(_Candle, gc=False, kw_only=True, tag="XAS"):
 
 
 class Status(msgspec.Struct, tag_field="ev", tag="status"):
+    """About the conversation itself: `status` is the code, `message` its words."""
+
     status: str
     message: str = ""
 
@@ -155,6 +157,7 @@ _RATES: Final = (_Rate, _RateMinute, _RateSecond)
 
 
 def symbol_of(message: Any) -> str:
+    """The symbol in the form that it is asked for: pairs of currencies may come with a hyphen."""
     return str(message.symbol).replace("-", "/") if isinstance(message, _RATES) else message.symbol
 
 
@@ -162,7 +165,7 @@ def symbol_of(message: Any) -> str:
 
 
 def event_of(message: Any, ts_recv: Timestamp) -> MarketEvent:
-    """Raises ValueError for values that are none."""
+    """The event of one message, whatever is left out of it. Raises ValueError for values that are none."""
     symbol, interval = symbol_of(message), _INTERVALS.get(type(message))
     if interval is not None:
         opened, high, low, close = map(loose.price, (message.o, message.h, message.l, message.c))
