@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import run
+from tickstream.capture.compression import CODECS
+from tickstream.capture.zstd_frames import Zstd
 from tickstream.errors import ExitCode
 
 NOWHERE = "ws://127.0.0.1:1/ws/v1/quotes"
@@ -57,6 +59,8 @@ def test_what_is_not_installed_is_one_line_with_the_remedy_before_anything_conne
     if extra == "zstd" and sys.version_info >= (3, 14):
         pytest.skip("it is built in")
     monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setitem(sys.modules, module.partition(".")[0], None)  # which knows a module once it was imported
+    monkeypatch.setitem(CODECS, "zstd", Zstd())  # so does the one that has been used
     said = run("capture", "EURUSD", "--url", NOWHERE, "--to", str(tmp_path / "data"), *args).failed(ExitCode.CONFIG)
     assert f"tickstream[{extra}]" in said
     assert not (tmp_path / "data").exists()

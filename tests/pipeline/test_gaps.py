@@ -32,7 +32,7 @@ class Run:
         self.out: list[Event] = []
 
     def hear(self, minutes: float, *events: Event, **batch_fields: Any) -> list[Event]:
-        events_out = self.stage.process(batch(minutes, *events, **batch_fields)).events
+        events_out = list(self.stage.process(batch(minutes, *events, **batch_fields)).events)
         self.out += events_out
         return events_out
 

@@ -71,7 +71,8 @@ def explain(
       tickstream explain 7                 an exit code
       tickstream explain $?                the last command's
     """
-    found = [*_provider_codes(code), *_exit_codes(code)]
+    ours, theirs = list(_exit_codes(code)), list(_provider_codes(code))
+    found = ours + theirs if code.isdigit() else theirs + ours  # a bare number is most often `$?`
     if not found:
         hint = did_you_mean(code, _known()) or "See 'tickstream exit-codes'; error codes are those a provider sends."
         raise UsageError(f"there is no code {shown(code)}", hint=hint)
@@ -80,9 +81,9 @@ def explain(
 
 def _provider_codes(code: str) -> Iterator[str]:
     for spec in _specs():
-        known = spec.error(code.lower())
-        if known is not None:
-            yield _provider_code(spec, known)
+        for known in spec.errors:
+            if known.code.casefold() == code.casefold():
+                yield _provider_code(spec, known)
 
 
 def _provider_code(spec: ProviderSpec, known: ErrorCode) -> str:
