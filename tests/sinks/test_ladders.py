@@ -143,6 +143,12 @@ def test_a_book_around_nothing_has_a_spread_and_no_share() -> None:
     assert "── spread 2 ─" in text(drawn.draw(now(80), 24))
 
 
+def test_a_spread_of_next_to_nothing_is_not_rounded_to_none() -> None:
+    drawn, board = ladders()
+    board.add([book(("64210.44", "1"), asks=(("64210.45", "1"),), symbol="BTC/USD")], 1001.0)
+    assert "── spread 0.01   <0.0001% ─" in text(drawn.draw(now(80), 24))
+
+
 def test_the_total_is_exact_and_grows_outwards() -> None:
     drawn, board = ladders()
     board.add([book(("2", "0.1"), ("1", "0.2"), asks=(("3", "1"),), symbol="BTC/USD")], 1001.0)

@@ -29,6 +29,7 @@ BARS = (4, 40)
 """The shortest bar worth having, and the longest."""
 COLUMNS = ("price", "size", "total")
 _EXACT = Context(prec=1000)
+_SMALLEST = Decimal("0.0001")
 _WITHHELD = Cell("WITHHELD", "yellow")
 
 
@@ -168,9 +169,16 @@ class Ladders(Screen):
         if not asks or not bids:
             return f"spread {row.values.get('spread', 'unknown')}", ""
         ask, bid = (Decimal(bytes(side[0][0]).decode()) for side in (asks, bids))
-        middle = abs(ask + bid) / 2
-        share = f"   {(ask - bid) * 100 / middle:.4f}%" if middle else ""
-        return f"spread {row.values.get('spread', '')}{share}", ""
+        return f"spread {row.values.get('spread', '')}{_share(ask, bid)}", ""
+
+
+def _share(ask: Decimal, bid: Decimal) -> str:
+    """The spread in hundredths of the price in the middle."""
+    middle = abs(ask + bid) / 2
+    if not middle:
+        return ""
+    share = (ask - bid) * 100 / middle
+    return f"   {share:.4f}%" if share >= _SMALLEST else f"   <{_SMALLEST}%"
 
 
 def _cells(side: Side) -> list[tuple[str, str, str]]:
