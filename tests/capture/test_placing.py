@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.pipeline.events import at, bar, batch, notice, quote, session
+from tests.pipeline.events import at, bar, notice, quote, session
 from tickstream.capture.manifest import Tally
 from tickstream.capture.placing import Placed, Placing, alone
 from tickstream.capture.template import PathTemplate
@@ -33,7 +34,7 @@ def files(placed: list[Placed]) -> dict[str, list[Event]]:
 
 
 def placed(where: Placing, *events: Event, minutes: float = 0) -> dict[str, list[Event]]:
-    found = list(where.place(batch(minutes, *events)))
+    found = list(where.place(events, at(minutes)))
     for one in found:
         assert one.tally == Tally.of(one.events)
     return files(found)
@@ -61,11 +62,8 @@ def test_a_batch_over_midnight_is_shared_out_by_the_time_of_each_event() -> None
 def test_an_event_whose_time_is_unknown_goes_by_when_it_came() -> None:
     where = placing()
     placed(where, bar("EURUSD", 0))
-    unknown, known = bar("EURUSD", None), bar("EURUSD", 0)
-    assert placed(where, known, unknown, minutes=MIDNIGHT) == {
-        "EURUSD/2026-06-24.jsonl": [known],
-        "EURUSD/2026-06-25.jsonl": [unknown],
-    }
+    unknown, known = msgspec.structs.replace(bar("EURUSD", None), ts_recv=at(MIDNIGHT)), bar("EURUSD", 0)
+    assert placed(where, known, unknown) == {"EURUSD/2026-06-24.jsonl": [known], "EURUSD/2026-06-25.jsonl": [unknown]}
 
 
 def test_events_of_several_types_are_counted_by_type() -> None:
@@ -141,8 +139,8 @@ def test_what_each_symbol_missed_is_told_only_where_it_is_known(missed: int | No
 
 def test_messages_go_by_when_they_came() -> None:
     where = Placing(PathTemplate("d", format="raw"), VALUES)
-    assert where.key_at(at(0)).file == "tickatlas/raw/2026-06-24.jsonl"
-    assert where.key_at(at(MIDNIGHT)).file == "tickatlas/raw/2026-06-25.jsonl"
+    assert where.key(at(0)).file == "tickatlas/raw/2026-06-24.jsonl"
+    assert where.key(at(MIDNIGHT)).file == "tickatlas/raw/2026-06-25.jsonl"
 
 
 _EVENTS = st.one_of(
@@ -160,7 +158,7 @@ _EVENTS = st.one_of(
 def test_nothing_is_lost_doubled_or_turned_round_in_any_file(template: str, batches: list[list[Event]]) -> None:
     where, got, given_in = placing(template), {}, []
     for number, events in enumerate(batches):
-        for one in where.place(batch(number, *events)):
+        for one in where.place(events, at(number)):
             assert one.tally == Tally.of(one.events)
             got.setdefault(one.key.file, []).extend(one.events)
         given_in += [event for event in events if isinstance(event, MarketEvent | Gap)]

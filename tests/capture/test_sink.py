@@ -16,8 +16,8 @@ from tickstream.capture.manifest import FileFinished
 from tickstream.capture.sink import FORMATS, CaptureSink, header
 from tickstream.capture.store import Store
 from tickstream.capture.template import PathTemplate
-from tickstream.clock import SystemClock
-from tickstream.errors import UsageError
+from tickstream.clock import FakeClock, SystemClock
+from tickstream.errors import OutputError, UsageError
 from tickstream.events import Batch, Gap
 from tickstream.sinks.output import Abandoned
 from tickstream.subscriptions import Channel
@@ -30,9 +30,11 @@ class Capture:
 
     def __init__(self, base: Path, form: str = "jsonl", **more: Any) -> None:
         self.base = base
+        self.clock = FakeClock()
+        """Of the sink: how long it gathers."""
         self.store = Store(options(base, form, **more), SystemClock())
         self.sink = CaptureSink(
-            self.store, PathTemplate(str(base), format=form), run_start(base, form), Channel.BARS, "1m"
+            self.store, PathTemplate(str(base), format=form), run_start(base, form), Channel.BARS, self.clock, "1m"
         )
 
     def __enter__(self) -> CaptureSink:
@@ -91,10 +93,9 @@ def test_a_csv_file_begins_with_its_columns_others_with_their_data() -> None:
 
 def test_a_format_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     run = msgspec.structs.replace(run_start(tmp_path), format="xml")
+    store, template = Store(options(tmp_path), SystemClock()), PathTemplate(str(tmp_path), format="jsonl")
     with pytest.raises(UsageError, match="none of jsonl"):
-        CaptureSink(
-            Store(options(tmp_path), SystemClock()), PathTemplate(str(tmp_path), format="jsonl"), run, Channel.BARS
-        )
+        CaptureSink(store, template, run, Channel.BARS, SystemClock())
 
 
 @pytest.mark.parametrize(("form", "left"), [("jsonl", 2), ("raw", 3)])
@@ -104,9 +105,22 @@ def test_what_is_given_up_is_counted_in_events(tmp_path: Path, form: str, left: 
     three = batch(1, *(bar(symbol, 1) for symbol in ("EURUSD", "XAUUSD", "BTCUSD")), payloads=[b"{}"] * 3)
     if form == "raw":
         capture.sink.write(three)
-    with pytest.raises(Abandoned) as given_up:
+    capture.clock.advance(1)
+    with pytest.raises(Abandoned):
         capture.sink.write(three)
-    assert (given_up.value.left, given_up.value.torn) == (left, False)
+    assert capture.sink.lost == left
+
+
+def test_what_the_store_could_not_write_is_lost_too(tmp_path: Path) -> None:
+    capture = Capture(tmp_path)
+    capture.store.open()
+    (tmp_path / "tickatlas").write_text("a file in the way")
+    capture.sink.write(batch(1, bar("EURUSD", 1), bar("XAUUSD", 1)))
+    with pytest.raises(OutputError):
+        capture.sink.flush()
+    with pytest.raises(OutputError):
+        capture.sink.close()
+    assert capture.sink.lost == 2
 
 
 def test_a_flood_of_notices_does_not_fill_the_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,8 +132,17 @@ def test_a_flood_of_notices_does_not_fill_the_manifest(tmp_path: Path, monkeypat
     assert len(capture.entries(type(notice("bad", 0)))) == 3
 
 
-def test_each_batch_is_handed_over_at_once(tmp_path: Path) -> None:
-    capture = Capture(tmp_path)
-    with capture as out:
-        out.write(batch(1, bar("EURUSD", 1)))
-        assert capture.store.status.waiting_bytes > 0 or capture.store.status.bytes > 0
+def test_a_batch_that_comes_alone_is_handed_over_at_once_and_those_behind_it_together(tmp_path: Path) -> None:
+    capture = Capture(tmp_path, buffer_bytes=10**6)  # never opened, so what was handed over stays there
+    one = batch(1, bar("EURUSD", 1))
+    waiting = [capture.store.status.waiting_bytes]
+    for seconds in (0.0, 0.001, 0.03):
+        capture.clock.advance(seconds)
+        capture.sink.write(one)
+        waiting.append(capture.store.status.waiting_bytes)
+    assert waiting[0] < waiting[1] == waiting[2]
+    assert waiting[3] == 3 * waiting[1]
+    capture.sink.write(one)
+    assert capture.store.status.waiting_bytes == waiting[3]
+    capture.sink.check()
+    assert capture.store.status.waiting_bytes == 4 * waiting[1]

@@ -89,7 +89,8 @@ class Kept(Sink):
         self.batches = 0
         self.refreshed = 0
         self.closed = 0
-        self.lost = 0
+        self.lost: int | None = None
+        """What it says that it lost; None: it does not count."""
         self._fails_with = fails_with
         self._after = after
 
@@ -130,10 +131,11 @@ class Rig:
         self.chores: Sequence[Chore] = how.pop("chores", ())
         self.events_in_data: bool = how.pop("events", False)
         self.source = Script(self.clock, *items, **how)
+        how_lost = (lambda: self.sink.lost) if self.sink.lost is not None else None
         talk = Talk(Environment(io.BytesIO(), io.BytesIO(), self.err, {}, self.clock))
         parts = Parts(
             stages=self.stages, limit=self.limit, sink=self.sink, outlet=self.outlet, talk=talk,
-            events_in_data=self.events_in_data, events_said=not self.events_in_data, lost=lambda: self.sink.lost,
+            events_in_data=self.events_in_data, events_said=not self.events_in_data, lost=how_lost,
         )  # fmt: skip
         self.run = Run(self.clock, self.source, parts, self.bounds, self.status, *self.chores)
 

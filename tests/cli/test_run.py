@@ -112,6 +112,16 @@ def test_an_output_that_fails_is_the_error_and_the_rest_is_counted() -> None:
     assert "1 dropped" in rig.said[-1]
 
 
+def test_an_output_that_buffers_counts_itself_what_it_could_not_write() -> None:
+    sink = Kept(OutputError("the disk is full"), after=1)
+    sink.lost = 2
+    rig = Rig(ONE, TWO, THREE, sink=sink)
+    rig.fails(OutputError)
+    assert "2 events in" in rig.said[-1]
+    assert "2 dropped" in rig.said[-1]
+    assert rig.run.ledger.summary(ExitCode.OK, strict=False).written == 0
+
+
 def test_the_first_error_is_the_one_that_is_told() -> None:
     rig = Rig(ONE, error=NetworkError("gone"), sink=Kept(OutputError("full"), after=1), events=True)
     rig.fails(NetworkError)

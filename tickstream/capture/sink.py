@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tickstream.capture import manifest
 from tickstream.capture.envelopes import envelopes
+from tickstream.capture.gathering import Encode, Gathering
 from tickstream.capture.manifest import Tally
 from tickstream.capture.placing import Placing, alone
 from tickstream.capture.template import PathTemplate
+from tickstream.clock import Clock
 from tickstream.errors import UsageError
 from tickstream.events import Batch, Event, Gap, MarketEvent, Notice, Summary
 from tickstream.sinks.base import Sink
 from tickstream.sinks.encoders import JsonEncoder
 from tickstream.sinks.fields import default_columns
-from tickstream.sinks.output import Abandoned
 from tickstream.sinks.rows import CsvEncoder
 from tickstream.subscriptions import Channel
 
@@ -27,8 +28,6 @@ FORMATS = ("jsonl", "csv", "raw", "parquet")
 NOTICES_KEPT = 10_000
 """In the manifest, of one run; a provider may report trouble for months."""
 
-Encode = Callable[[Sequence[Event]], bytes]
-
 
 def header(form: str, channel: Channel) -> bytes:
     """What every file of this format begins with."""
@@ -36,9 +35,10 @@ def header(form: str, channel: Channel) -> bytes:
 
 
 class CaptureSink(Sink):
-    """Raises what the store raises: OutputError, and Abandoned with the events that were not handed over.
+    """Raises what the store raises, OutputError and Abandoned; `lost` counts the events that are not written then.
 
-    JSON lines hold the gaps of their symbols too; where files hold market data only, the manifest has them.
+    JSON lines hold the gaps of their symbols too; where files hold market data only, the manifest has them. Lines are
+    made at once and gathered for some milliseconds: `check` has to be called when nothing comes.
     """
 
     def __init__(
@@ -47,29 +47,49 @@ class CaptureSink(Sink):
         template: PathTemplate,
         run: manifest.RunStart,
         channel: Channel,
+        clock: Clock,
         interval: str = "none",
         split: Callable[[Gap], list[Gap]] = alone,
     ) -> None:
         self._store = store
         self._run = run.run
-        self._encode = _encoder(run.format, channel)
         values = {"provider": run.provider, "channel": run.channel, "interval": interval}
         self._placing = Placing(template, values, split if run.format == "jsonl" else None)
+        self._raw = run.format == "raw"
+        self._gathering = Gathering(store, self._placing, _encoder(run.format, channel), clock)
         self._notices = 0
         self._summary: Summary | None = None
         self._closed = False
+
+    @property
+    def lost(self) -> int:
+        """Market events that were taken and cannot be written any more."""
+        return self._store.lost + self._gathering.lost
+
+    @property
+    def blocked_s(self) -> float:
+        """For how long the present write has been waiting for room in memory, seconds."""
+        return self._store.blocked_s
+
+    def check(self) -> None:
+        """Nothing comes for now: hand over what is gathered. Raises what a write would raise."""
+        self._gathering.hand_over()
+        self._store.check()
 
     def write(self, batch: Batch) -> None:
         if not batch.market_only:
             for event in batch.events:
                 if not isinstance(event, MarketEvent):
                     self._note(event)
-        if self._encode is None:
-            self._write_messages(batch)
+        if self._raw:
+            self._gather_messages(batch)
         else:
-            self._write_events(batch, self._encode)
+            self._gathering.add(batch.events, batch.ts_recv)
+        if self._gathering.due:
+            self._gathering.hand_over()
 
     def flush(self) -> None:
+        self._gathering.hand_over()
         self._store.settle()
 
     def close(self) -> None:
@@ -77,23 +97,11 @@ class CaptureSink(Sink):
             self._closed = True
             self._store.finish(self._summary)
 
-    def _write_events(self, batch: Batch, encode: Encode) -> None:
-        placed = list(self._placing.place(batch))
-        for number, (key, events, tally) in enumerate(placed):
-            try:
-                self._store.write(key, encode(events), tally)
-            except Abandoned:
-                raise Abandoned(sum(later.tally.events for later in placed[number:]), torn=False) from None
-
-    def _write_messages(self, batch: Batch) -> None:
+    def _gather_messages(self, batch: Batch) -> None:
         """A message may carry several events, so a raw file has one name for all of them, by when they came."""
         lines = envelopes(batch)
         if lines:
-            tally = Tally.of(batch.market_events())
-            try:
-                self._store.write(self._placing.key_at(batch.ts_recv), lines, tally)
-            except Abandoned:
-                raise Abandoned(tally.events, torn=False) from None
+            self._gathering.add_lines(self._placing.key(batch.ts_recv), lines, Tally.of(batch.market_events()))
 
     def _note(self, event: Event) -> None:
         """For the manifest."""
@@ -107,12 +115,10 @@ class CaptureSink(Sink):
         self._store.note(manifest.stream_entry(event, self._run))
 
 
-def _encoder(form: str, channel: Channel) -> Encode | None:
-    """None for messages as they are. Raises UsageError for a format that is none of FORMATS."""
+def _encoder(form: str, channel: Channel) -> Encode:
+    """Raises UsageError for a format that is none of FORMATS. Raw files are made of messages and need none."""
     if form not in FORMATS:
         raise UsageError(f"--output {form[:20]!r} is none of {', '.join(FORMATS)}.")
-    if form == "raw":
-        return None
     if form == "csv":
         return CsvEncoder(default_columns(channel), "iso").encode
     return JsonEncoder(None, "iso", events=True).encode

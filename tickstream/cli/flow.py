@@ -46,8 +46,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """Stream events go to stderr."""
     slow: str = "the reader of the output is slow; reading from the provider goes on while there is room"
     """What to say when a write waits for long."""
-    lost: Callable[[], int] = int
-    """How many market events the sink has taken and cannot write any more."""
+    lost: Callable[[], int] | None = None
+    """How many market events the sink was given and could not write, if it counts them itself, as one that buffers."""
     on_quarantined: Callable[[list[Quarantined]], None] | None = None
 
 
@@ -62,6 +62,7 @@ class Flow:
         self._sink = parts.sink
         self._talk = parts.talk
         self._events_said = parts.events_said
+        self._counts_losses = parts.lost is not None
         self._on_quarantined = parts.on_quarantined
         self._ledger = ledger
         self.last_data = clock.monotonic()
@@ -118,6 +119,10 @@ class Flow:
             self._talk.event(event)
 
     def _write(self, batch: Batch, market: int) -> None:
+        if self._counts_losses:
+            self._ledger.written += market
+            self._sink.write(batch)
+            return
         left = market
         try:
             self._sink.write(batch)

@@ -15,14 +15,14 @@ from tickstream.status import RunStatus
 class Ledger:
     """Kept by the main thread. `status` is told what others read of it.
 
-    `lost`: how many market events the sink has taken and cannot write any more.
+    `lost`: how many market events the sink was given and could not write, if it counts them itself.
     """
 
-    def __init__(self, clock: Clock, source: Source, status: RunStatus, lost: Callable[[], int] = int) -> None:
+    def __init__(self, clock: Clock, source: Source, status: RunStatus, lost: Callable[[], int] | None = None) -> None:
         self._clock = clock
         self._source = source
         self._status = status
-        self._lost = lost
+        self._lost = lost or int
         self._started = status.started = clock.monotonic()
         self.received = 0
         """Market events that passed the stages."""

@@ -103,18 +103,19 @@ class Recording:
             stages.insert(0, metrics.stage)
             chores.append(metrics.chore)
         interval = "none" if feed.bar_interval_s is None else interval_text(feed.bar_interval_s)
+        sink = CaptureSink(self._store, options.template, self._entry, feed.channel, env.clock, interval)
         parts = Parts(
             stages=stages,
             limit=limit,
-            sink=CaptureSink(self._store, options.template, self._entry, feed.channel, interval),
-            outlet=self._store,
+            sink=sink,
+            outlet=sink,
             talk=self._talk,
             events_in_data=True,
             on_quarantined=opened.enter_context(quarantine_file(options.quarantine, env))
             if options.quarantine
             else None,
             slow="the disk is slow; reading from the provider goes on while there is room",
-            lost=lambda: self._store.lost,
+            lost=lambda: sink.lost,
         )
         source, bounds = self._in_hours()
         return Run(env.clock, source, parts, bounds, feed.status, *chores, on_hangup=self._on_hangup)
