@@ -25,7 +25,7 @@ from tickstream.timestamps import Timestamp
 PACE = 30.0
 """Steps of a second each, so many in a second."""
 PRODUCTS = ("BTC-USD", "ETH-BTC")
-PARTS = ("kanarienvogel7", "endpjZWRlcmdlc2FuZw==", "zwitschert laut")
+PARTS = ("kanarienvogel7", "d2llZGVyZ2VzYW5n", "zwitschert laut")
 KEY = ":".join(PARTS)
 FIRST = {"quotes": "quote", "trades": "trade", "book": "book_snapshot", "orders": "order", "bars": "bar"}
 
