@@ -34,14 +34,11 @@ from tickstream.errors import (
     SessionStale,
     SymbolRefused,
 )
-from tickstream.events import MarketEvent
 from tickstream.keys import Secret
 from tickstream.providers.alpaca_wire import (
-    CHANNELS,
+    MADE,
     NAME,
-    BookMessage,
     Cancelled,
-    Candle,
     Correction,
     Decoder,
     Failure,
@@ -50,11 +47,9 @@ from tickstream.providers.alpaca_wire import (
     Limits,
     Message,
     News,
-    QuoteMessage,
     Status,
     Subscribed,
     Success,
-    TradeMessage,
     news_of,
 )
 from tickstream.providers.base import ConnectRequest, ErrorCode, Feed, Phase, ProviderSpec
@@ -172,7 +167,7 @@ class AlpacaProtocol(SubscribingFeed[Frame]):
     def on_message(self, message: Frame, payload: bytes, ts_recv: Timestamp, now: float) -> None:
         """One frame. Of a number that is none only its own message is lost."""
         try:
-            events = [self._event(one, ts_recv) for one in message]
+            events = [made(one, ts_recv) if (made := MADE.get(type(one))) else None for one in message]
         except ValueError:
             if len(message) == 1:
                 raise
@@ -183,12 +178,6 @@ class AlpacaProtocol(SubscribingFeed[Frame]):
             if event is None:
                 self._hear(one, ts_recv, now)
         self.give([event for event in events if event is not None], payload, ts_recv)
-
-    def _event(self, one: Message, ts_recv: Timestamp) -> MarketEvent | None:
-        """The event of data of our channel. Raises ValueError."""
-        kinds = CHANNELS[self.feed.subscription.channel, self._daily]
-        made = kinds.get(type(one))
-        return made(one, ts_recv) if made else None
 
     def _hear(self, one: Message, ts_recv: Timestamp, now: float) -> None:
         match one:
@@ -207,7 +196,7 @@ class AlpacaProtocol(SubscribingFeed[Frame]):
                 self.notice(ts_recv, "news", words, tuple(one.symbols[:50]))
             case Status() | Correction() | Cancelled() if self.is_ours(one.S, ts_recv):
                 self.notice(ts_recv, *news_of(one), (one.S,))
-            case Limits() | Imbalance() | TradeMessage() | QuoteMessage() | Candle() | BookMessage():
+            case Limits() | Imbalance():
                 self.unrequested(ts_recv, one.S)
             case _:
                 pass

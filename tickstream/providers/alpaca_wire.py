@@ -12,7 +12,6 @@ from tickstream.events import Bar, BookSnapshot, BookUpdate, Level, MarketEvent,
 from tickstream.providers import loose
 from tickstream.providers.json_feed import LONGEST_MESSAGE, MessageDecoder
 from tickstream.providers.subscribing import levels
-from tickstream.subscriptions import Channel
 from tickstream.timestamps import Timestamp, parse_rfc3339
 
 NAME = "alpaca"
@@ -236,12 +235,7 @@ def _digits(size: msgspec.Raw, price: msgspec.Raw) -> str:
 
 
 _Maker = Callable[[Any, Timestamp], MarketEvent]
-_MINUTES: dict[type, _Maker] = {Minute: _bar, Updated: _bar}
-_MADE: dict[Channel, dict[type, _Maker]] = {
-    Channel.TRADES: {TradeMessage: _trade}, Channel.QUOTES: {QuoteMessage: _quote}, Channel.BOOK: {BookMessage: _book},
+MADE: Mapping[type, _Maker] = {
+    TradeMessage: _trade, QuoteMessage: _quote, Minute: _bar, Updated: _bar, Daily: _bar, BookMessage: _book,
 }  # fmt: skip
-CHANNELS: Mapping[tuple[Channel, bool], Mapping[type, _Maker]] = {
-    **{(channel, daily): kinds for channel, kinds in _MADE.items() for daily in (False, True)},
-    (Channel.BARS, False): _MINUTES,
-    (Channel.BARS, True): {Daily: _bar},
-}
+"""Data of every channel: a capture of messages is read without being told which it was."""
