@@ -43,14 +43,15 @@ def shortened(command: str) -> str:
 
 
 def _shortened_line(line: str) -> str:
-    if "tickstream watch " not in line:
+    command = re.search(r"tickstream (watch|capture) ", line)
+    if command is None:
         return line
     line = re.sub(r"--(duration \d+[hm]|until 16:00)", "--duration 1s", line)
     line = re.sub(r"--count \d{2,}", "--count 8", line)
     if BOUND.search(line):
         return line
     bound = "--duration 1s" if "-o line" in line else "--count 3"
-    return line.replace("tickstream watch ", f"tickstream watch {bound} ", 1)
+    return line.replace(command[0], f"{command[0]}{bound} ", 1)
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +127,7 @@ def examples() -> list[Block]:
 def test_every_example_works(example: Block, shell: dict[str, str], tmp_path: Path) -> None:
     done = run(f"set -e\n{shortened(example.text)}", shell, tmp_path)
     assert done.returncode == 0, done.stderr
-    written = done.stdout + "".join(path.read_text("utf-8") for path in tmp_path.glob("*.[cjt][s]*[vl]"))
+    written = done.stdout + "".join(path.read_text("utf-8") for path in tmp_path.rglob("*.[cjt][s]*[vl]"))
     silent_unless = "wide:"  # an alert says nothing while all is well
     assert written or silent_unless in example.text
 
