@@ -70,6 +70,28 @@ def test_good_events_pass_as_they_are_with_all_others_in_their_places() -> None:
     assert run.asked() == []
 
 
+def test_of_a_batch_of_updates_pass_those_before_the_one_that_crosses_and_those_of_other_books() -> None:
+    run = Run()
+    run.hear(0, snapshot(0), snapshot(0, symbol="T"))
+    better, again = update(1, bids=(("1.12", "1"),)), update(1, bids=(("1.13", "1"),))
+    other, wrong = update(1, asks=(("1.19", "1"),), symbol="T"), update(1, bids=(("1.20", "1"),))
+    out = run.hear(1, better, other, again, wrong, better, other)
+    assert [event for event in out if isinstance(event, BookUpdate)] == [better, other, again, other]
+    assert run.stage.withheld == 2
+    assert run.stage.books().keys() == {"T"}
+    assert run.asked() == ["S"]
+    assert shown(run.stage.books()["T"])[1][0] == ("1.19", "1")
+
+
+def test_a_batch_of_nothing_but_good_updates_stays_the_one_it_was() -> None:
+    run = Run()
+    run.hear(0, snapshot(0))
+    events = [update(1, bids=(("1.12", "1"),)), update(1, bids=(("1.12", "0"),)), update(1, asks=(("1.20", "0.5"),))]
+    assert run.hear(1, *events) == events
+    assert run.hear(2, update(2, bids=(("1.10", "-1"),))) != []
+    assert run.stage.withheld == 1
+
+
 def test_a_batch_says_whether_all_of_it_is_market_data() -> None:
     stage = BookStage()
     good = Batch(1, 1, at(0), [snapshot(0)], market_only=True)

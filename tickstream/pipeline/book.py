@@ -95,7 +95,11 @@ class BookStage:
         if isinstance(batch.events, Glimpses):  # of which nobody knows the levels
             return batch
         timed = self._every_ns is not None
-        for event in batch.events:
+        passed = 0 if timed else self._pass_on(batch)
+        if not out and passed == len(batch.events):
+            return batch
+        out += batch.events[:passed]
+        for event in batch.events[passed:]:
             if isinstance(event, BookUpdate):
                 out += self._due(batch.session, event.ts_recv) if timed else ()
                 out += self._update(self._track(batch.session, event), event)
@@ -160,6 +164,36 @@ class BookStage:
 
     def _of(self, session: int) -> list[_Track]:
         return [track for track in self._tracks.values() if track.session == session]
+
+    def _pass_on(self, batch: Batch) -> int:
+        """How many of the first events are updates that leave good books good: mostly all. Their books have them then.
+
+        The one after them may be in its book, too. To take it again changes nothing: sizes are whole sizes.
+        """
+        tracks: dict[str, _Track] = {}
+        last: dict[str, BookUpdate] = {}
+        passed = 0
+        for event in batch.events:
+            if not isinstance(event, BookUpdate):
+                break
+            symbol = event.symbol
+            if symbol not in tracks:
+                tracks[symbol] = self._track(batch.session, event)
+            track = tracks[symbol]
+            if not track.good:
+                break
+            book = track.book
+            try:
+                book.apply(event.bids, event.asks)
+            except ValueError:
+                break
+            if book.crossed:
+                break
+            last[symbol] = event
+            passed += 1
+        for symbol, event in last.items():
+            self._took(tracks[symbol], event)
+        return passed
 
     def _update(self, track: _Track, event: BookUpdate) -> list[Event]:
         if not track.good:
