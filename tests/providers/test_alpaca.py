@@ -239,6 +239,33 @@ class TestMessages:
             json.loads(line)
 
 
+def trade(symbol: str = STOCK, **changes: Any) -> dict[str, Any]:
+    fields = {"S": symbol, "p": 1.5, "s": 2, "t": "2024-03-12T10:38:50.123456789Z", "x": "V", "i": 7}
+    return {"T": "t", **fields, **changes}
+
+
+class TestBatches:
+    @pytest.mark.parametrize(
+        "odd",
+        [
+            [], [trade()], [trade(), trade("SPY")], [trade(tks="B", x=None)], [trade(p=1e-9)], [trade(p="1.5")],
+            [trade(t="2024-03-12T10:38:50Z")], [trade(t="2024-03-12T10:38:50.5+01:00")], [trade(t="never")],
+            [trade(t="2024-03-12T10:38:99.5Z")], [trade("MSFT")], [{"T": "s", "S": STOCK, "t": "x"}], [trade(p=None)],
+        ],
+    )  # fmt: skip
+    def test_of_trades_give_the_same_as_trades_one_by_one(self, odd: list[dict[str, Any]]) -> None:
+        frames = [json.dumps(frame).encode() for frame in ([trade()], odd, [trade("SPY"), trade()])]
+        alone, together = live(STOCK, "SPY"), live(STOCK, "SPY")
+        for frame in frames:
+            alone.hear(frame)
+        together.hear(*frames)
+        assert golden.as_lines([*together.market]) == golden.as_lines([*alone.market])
+        assert sorted(together.codes) == sorted(alone.codes)
+        assert together.payloads == alone.payloads
+        assert together.protocol.counters.quarantined == alone.protocol.counters.quarantined
+        assert len(together.market) >= 3
+
+
 class TestAuthentication:
     def test_waits_for_the_first_word_and_gives_both_parts_of_the_key(self) -> None:
         one = talk(key=Secret("PK123456:secret/123"))

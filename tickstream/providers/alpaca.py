@@ -51,6 +51,7 @@ from tickstream.providers.alpaca_wire import (
     Subscribed,
     Success,
     news_of,
+    trades_of,
 )
 from tickstream.providers.base import ConnectRequest, ErrorCode, Feed, Phase, ProviderSpec
 from tickstream.providers.json_feed import MessageDecoder
@@ -163,6 +164,17 @@ class AlpacaProtocol(SubscribingFeed[Frame]):
         }.get(self.feed.subscription.channel, ("dailyBars",) if self._daily else ("bars", "updatedBars"))  # fmt: skip
 
     # --- what we hear ----------------------------------------------------------------------------------------------
+
+    def on_batch(self, messages: list[Frame], payloads: Sequence[bytes], ts_recv: Timestamp) -> bool:
+        """Trades at once, if they can be."""
+        if self._unanswered or self.phase is not Phase.LIVE:
+            return False
+        trades = trades_of(messages, ts_recv)
+        if trades is None or not self.asked.issuperset({trade.symbol for trade in trades}):
+            return False
+        self._events += trades
+        self._pass_on(payloads)
+        return True
 
     def on_message(self, message: Frame, payload: bytes, ts_recv: Timestamp, now: float) -> None:
         """One frame. Of a number that is none only its own message is lost."""

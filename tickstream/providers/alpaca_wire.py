@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -182,15 +185,55 @@ class Decoder(MessageDecoder[Frame]):
 
 def _trade(one: TradeMessage, ts_recv: Timestamp) -> MarketEvent:
     price, size = loose.price(one.p), loose.price(one.s)
-    trade_id = None if one.i is None else f"{one.x}:{one.i}" if one.x else str(one.i)
-    return Trade(NAME, one.S, parse_rfc3339(one.t), ts_recv, price, size, _SIDES.get(one.tks), trade_id)
+    return Trade(NAME, one.S, moment(one.t), ts_recv, price, size, _SIDES.get(one.tks), _id(one))
+
+
+def _id(one: TradeMessage) -> str | None:
+    """Ids are the exchange's own: of two exchanges they may be the same."""
+    return None if one.i is None else f"{one.x}:{one.i}" if one.x else str(one.i)
+
+
+def trades_of(frames: Sequence[Frame], ts_recv: Timestamp) -> list[Trade] | None:
+    """What `MADE` gives for trades, all at once; None unless they are nothing but trades beyond doubt."""
+    messages: list[Any] = list(chain.from_iterable(frames))
+    if {*map(type, messages)} != _ONLY_TRADES or not all(frames):
+        return None
+    if not numbers.all_plain([*map(_price_in, messages), *map(_size_in, messages)]):
+        return None
+    try:
+        return [
+            Trade(NAME, one.S, moment(one.t), ts_recv, one.p, one.s, _SIDES.get(one.tks), _id(one)) for one in messages
+        ]
+    except ValueError:
+        return None
+
+
+_ONLY_TRADES = {TradeMessage}
+_price_in, _size_in = attrgetter("p"), attrgetter("s")
+
+
+def moment(text: str) -> Timestamp:
+    """As parse_rfc3339; most messages of a batch are of the same second, which is read once. Raises ValueError."""
+    below = text[20:-1]
+    if text[19:20] == "." and text[-1] == "Z" and len(below) <= NANOSECONDS and below.isascii() and below.isdigit():
+        return Timestamp(_second(text[:19]) + int(below.ljust(NANOSECONDS, "0")))
+    return parse_rfc3339(text)
+
+
+NANOSECONDS = 9
+"""Decimals."""
+
+
+@lru_cache(maxsize=4096)
+def _second(text: str) -> int:
+    return int(parse_rfc3339(text + "Z"))
 
 
 def _quote(one: QuoteMessage, ts_recv: Timestamp) -> MarketEvent:
     bid, bid_size = _side(one.bp, one.bs)
     ask, ask_size = _side(one.ap, one.as_)
     spread = None if bid is None or ask is None else numbers.difference(ask, bid)
-    return Quote(NAME, one.S, parse_rfc3339(one.t), ts_recv, bid, bid_size, ask, ask_size, spread)
+    return Quote(NAME, one.S, moment(one.t), ts_recv, bid, bid_size, ask, ask_size, spread)
 
 
 def _side(price: msgspec.Raw, size: msgspec.Raw) -> tuple[numbers.Number, numbers.Number] | tuple[None, None]:
@@ -202,13 +245,13 @@ def _bar(one: Candle, ts_recv: Timestamp) -> MarketEvent:
     opened, high, low, close, volume = map(loose.price, (one.o, one.h, one.l, one.c, one.v))
     daily = isinstance(one, Daily)
     interval, closed = ("1d", None) if daily else ("1m", True)
-    ts = parse_rfc3339(one.t)
+    ts = moment(one.t)
     return Bar(NAME, one.S, ts, ts_recv, interval, opened, high, low, close, volume, closed=closed)
 
 
 def _book(one: BookMessage, ts_recv: Timestamp) -> MarketEvent:
     bids, asks = (levels((level.p, level.s) for level in side) for side in (one.b, one.a))
-    ts = parse_rfc3339(one.t)
+    ts = moment(one.t)
     if not one.r:
         return BookUpdate(NAME, one.S, ts, ts_recv, bids, asks)
     best = tuple(sorted(bids, key=_price_of, reverse=True)), tuple(sorted(asks, key=_price_of))
