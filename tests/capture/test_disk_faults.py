@@ -134,7 +134,10 @@ def test_a_run_that_is_ended_while_the_disk_is_full_says_what_is_lost(small_disk
     assert len(storing.assert_sound(small_disk)) + store.lost == 600
 
 
-def test_a_file_that_may_not_grow_any_more_is_followed_by_another(tmp_path: Path) -> None:
+def test_a_file_that_may_not_grow_any_more_is_followed_by_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # what is imported meanwhile would leave cut files
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     store = opened(tmp_path)
     resource.setrlimit(resource.RLIMIT_FSIZE, (16_384, hard))  # as `ulimit -f` does

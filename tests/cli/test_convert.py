@@ -266,7 +266,8 @@ def test_a_file_that_does_not_fit_leaves_nothing_behind(large: Path, tmp_path: P
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 
     out = tmp_path / "out"
-    with process(large, "--to", out / name, "-q", preexec_fn=limited) as running:
+    env = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}  # or Python leaves cut files in its cache for the next process
+    with process(large, "--to", out / name, "-q", preexec_fn=limited, env=env) as running:
         _, err = running.communicate(timeout=30)
     assert running.returncode == ExitCode.OUTPUT, err
     assert b"largest size allowed" in err
