@@ -72,9 +72,11 @@ def test_it_is_due_when_much_has_gathered_or_some_time_has_passed(monkeypatch: p
     placing = Placing(PathTemplate("d", format="jsonl"), VALUES)
     some = Gathering(files, placing, JsonEncoder(None, "iso", events=True).encode, clock)  # type: ignore[arg-type]
     assert some.due, "what comes first waits for nothing"
+    assert some.patience_s == float("inf"), "there is nothing"
     some.hand_over()
     some.add([bar("EURUSD", 1)], at(1))
     assert not some.due
+    assert some.patience_s == pytest.approx(0.02)
     clock.advance(0.021)
     assert some.due
     some.hand_over()

@@ -1,14 +1,14 @@
 """Lines on their way to the store: made at once, while the events are in the processor's cache, gathered for some
 milliseconds, since a file costs the writer as much as a hundred lines.
 
-The usual batch is of one type and within one period of the template. What that costs an event beside its encoding: 0.25
-us, measured with bars of 20 symbols in batches of 300.
+The usual batch is of one type and within one period of the template, and `dedup` has sorted it by symbol. What that
+costs an event beside its encoding: 0.15 us, measured with bars of 20 symbols in batches of 300; 0.3 us unsorted.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from tickstream.capture.template import FileKey
 from tickstream.clock import Clock
 from tickstream.errors import OutputError
 from tickstream.events import MARKET_TYPES, Event
+from tickstream.pipeline.dedup import Stretch
 from tickstream.sinks.output import Abandoned
 from tickstream.timestamps import Timestamp
 
@@ -30,6 +31,7 @@ TOGETHER_S = 0.02
 MOST_BYTES = 1 << 20
 
 Encode = Callable[[Sequence[Event]], bytes]
+Stretches = Callable[[Sequence[Event]], Mapping[str, Stretch] | None]
 
 _symbol = attrgetter("symbol")
 _ts_event = attrgetter("ts_event")
@@ -63,10 +65,14 @@ class Piece(msgspec.Struct):
 class Gathering:
     """Market events as lines for files, in the order received in each file, and handed to the store when `due`.
 
-    `lost`: events that were taken and could not be handed over.
+    `stretches` may know events by symbol already (`DedupStage.stretches`). `lost` counts events that were taken and
+    could not be handed over.
     """
 
-    def __init__(self, store: Store, placing: Placing, encode: Encode, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, placing: Placing, encode: Encode, clock: Clock, stretches: Stretches = lambda _events: None
+    ) -> None:
+        self._stretches = stretches
         self._store = store
         self._placing = placing
         self._encode = encode
@@ -79,6 +85,11 @@ class Gathering:
         self._open: dict[str, Piece] = {}
         """Symbol -> what its events of this kind and period go to."""
         self.lost = 0
+
+    @property
+    def patience_s(self) -> float:
+        """How long what has gathered may wait for more, seconds."""
+        return TOGETHER_S if self._pieces else float("inf")
 
     @property
     def due(self) -> bool:
@@ -117,48 +128,52 @@ class Gathering:
 
     def _at_once(self, events: Sequence[Event]) -> bool:
         """True when these are market events of one kind and period, and were taken."""
-        kinds = {*map(type, events)}
-        if len(kinds) != 1 or not kinds <= MARKET_TYPES or self._placing.by_interval:
+        if self._placing.by_interval:
             return False
-        groups = self._groups(events)
-        spans = []
-        for mine in groups.values():
+        stretches = self._stretches(events) if self._placing.by_symbol else None
+        kinds = {type(events[0])} if stretches else {*map(type, events)}
+        if len(kinds) != 1 or not kinds <= MARKET_TYPES:
+            return False
+        try:
+            stretches = stretches or self._sorted(events)
+            first, last = min(one[1] for one in stretches.values()), max(one[2] for one in stretches.values())
+            fits = self._in_period(kinds.pop(), first, last)
+        except TypeError:  # the provider's time of some is unknown
+            return False
+        if fits:
+            self._take(stretches)
+        return fits
+
+    def _take(self, stretches: Mapping[str, Stretch]) -> None:
+        """Events of one kind and period, by symbol or, with an empty one, all together."""
+        encode, pieces = self._encode, self._open
+        for symbol, (events, first, last) in stretches.items():
+            lines = encode(events)
+            self._bytes += len(lines)
+            piece = pieces.get(symbol)
+            if piece is None:
+                piece = pieces[symbol] = self._piece(self._placing.key(self._period.begin, symbol))
+            if symbol:
+                piece.add(lines, len(events), first, last)
+                continue
+            piece.lines.append(lines)
+            for one, count in Counter(map(_symbol, events)).items():
+                piece.tally.count(one, self._tag, count, first, last)
+
+    def _sorted(self, events: Sequence[Event]) -> dict[str, Stretch]:
+        """By symbol, or with an empty one where all have one file. Raises TypeError where a time is unknown."""
+        groups: dict[str, list[Event]] = defaultdict(list)
+        if self._placing.by_symbol:
+            for event in events:
+                groups[event.symbol].append(event)  # type: ignore[attr-defined]  # of market events; a cast costs as much
+        else:
+            groups[""] = list(events)
+        stretches: dict[str, Stretch] = {}
+        for symbol, mine in groups.items():
             times = [*map(_ts_event, mine)]
-            try:
-                span = min(times), max(times)
-            except TypeError:  # the provider's time of some is unknown
-                return False
-            if span[0] is None:
-                return False
-            spans.append(span)
-        first, last = min(span[0] for span in spans), max(span[1] for span in spans)
-        if not self._in_period(kinds.pop(), first, last):
-            return False
-        for (symbol, mine), span in zip(groups.items(), spans, strict=True):
-            self._add(symbol, mine, *span)
-        return True
-
-    def _add(self, symbol: str, events: Sequence[Event], first: Timestamp, last: Timestamp) -> None:
-        """Events of one kind and period, which are of one symbol or, with an empty one, of any."""
-        lines = self._encode(events)
-        self._bytes += len(lines)
-        piece = self._open.get(symbol)
-        if piece is None:
-            piece = self._open[symbol] = self._piece(self._placing.key(self._period.begin, symbol))
-        if symbol:
-            piece.add(lines, len(events), first, last)
-            return
-        piece.lines.append(lines)
-        for one, count in Counter(map(_symbol, events)).items():
-            piece.tally.count(one, self._tag, count, first, last)
-
-    def _groups(self, events: Sequence[Event]) -> dict[str, Sequence[Event]]:
-        if not self._placing.by_symbol:
-            return {"": events}
-        groups: defaultdict[str, list[Event]] = defaultdict(list)
-        for event in events:
-            groups[event.symbol].append(event)  # type: ignore[attr-defined]  # of market events; a cast would cost as much
-        return groups  # type: ignore[return-value]  # a list is a sequence
+            times.sort()  # they are in order already, mostly
+            stretches[symbol] = mine, times[0], times[-1]
+        return stretches
 
     def _in_period(self, kind: type[Event], first: Timestamp, last: Timestamp) -> bool:
         """True when these times have the same names; if it is another period, or kind, than before, that is over."""

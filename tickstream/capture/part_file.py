@@ -56,7 +56,7 @@ class PartFile:
         self.tally = Tally()
         """Of what is synced."""
         self.hashed = 0
-        """How many bytes from the beginning `sha` covers."""
+        """How many bytes from the beginning `sha` covers: mostly all that is written, while it is in the cache."""
         self.sha = hashlib.sha256()
         self.size = self.synced = prior
         self.pending: list[Unit] = []
@@ -109,9 +109,8 @@ class PartFile:
             disk.sync_folder(self.path.parent)
             self._named = True
         for unit in self.unsynced:
-            if self.hashed == self.synced:
-                self.sha.update(unit.data)
-                self.hashed += len(unit.data)
+            if self.hashed == self.synced:  # it has just caught up
+                self._hash(unit)
             self.synced += len(unit.data)
             self.tally.add(unit.tally)
         self.unsynced.clear()
@@ -132,6 +131,8 @@ class PartFile:
         self._close()
         os.truncate(self.path, self.synced)
         self.size = self.synced
+        if self.hashed > self.size:
+            self.sha, self.hashed = hashlib.sha256(), 0
 
     def place(self) -> Place:
         """Where the file is now."""
@@ -182,7 +183,14 @@ class PartFile:
 
     def _written(self, units: list[Unit]) -> None:
         self.unsynced += units
-        self.size += sum(len(unit.data) for unit in units)
+        for unit in units:
+            if self.hashed == self.size:
+                self._hash(unit)
+            self.size += len(unit.data)
+
+    def _hash(self, unit: Unit) -> None:
+        self.sha.update(unit.data)
+        self.hashed += len(unit.data)
 
     def _open(self) -> int:
         if self._fd is None:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tickstream.capture import manifest
 from tickstream.capture.envelopes import envelopes
-from tickstream.capture.gathering import Encode, Gathering
+from tickstream.capture.gathering import Encode, Gathering, Stretches
 from tickstream.capture.manifest import Tally
 from tickstream.capture.placing import Placing, alone
 from tickstream.capture.template import PathTemplate
 from tickstream.clock import Clock
 from tickstream.errors import UsageError
-from tickstream.events import Batch, Event, Gap, MarketEvent, Notice, Summary
+from tickstream.events import Batch, Event, MarketEvent, Notice, Summary
 from tickstream.sinks.base import Sink
-from tickstream.sinks.encoders import JsonEncoder
+from tickstream.sinks.encoders import time_hook
 from tickstream.sinks.fields import default_columns
 from tickstream.sinks.rows import CsvEncoder
 from tickstream.subscriptions import Channel
@@ -49,14 +50,14 @@ class CaptureSink(Sink):
         channel: Channel,
         clock: Clock,
         interval: str = "none",
-        split: Callable[[Gap], list[Gap]] = alone,
+        stretches: Stretches = lambda _events: None,
     ) -> None:
         self._store = store
         self._run = run.run
         values = {"provider": run.provider, "channel": run.channel, "interval": interval}
-        self._placing = Placing(template, values, split if run.format == "jsonl" else None)
+        self._placing = Placing(template, values, alone if run.format == "jsonl" else None)
         self._raw = run.format == "raw"
-        self._gathering = Gathering(store, self._placing, _encoder(run.format, channel), clock)
+        self._gathering = Gathering(store, self._placing, _encoder(run.format, channel), clock, stretches)
         self._notices = 0
         self._summary: Summary | None = None
         self._closed = False
@@ -70,6 +71,10 @@ class CaptureSink(Sink):
     def blocked_s(self) -> float:
         """For how long the present write has been waiting for room in memory, seconds."""
         return self._store.blocked_s
+
+    def patience_s(self) -> float:
+        """So soon `check` has to be called, if nothing comes meanwhile."""
+        return self._gathering.patience_s
 
     def check(self) -> None:
         """Nothing comes for now: hand over what is gathered. Raises what a write would raise."""
@@ -121,4 +126,4 @@ def _encoder(form: str, channel: Channel) -> Encode:
         raise UsageError(f"--output {form[:20]!r} is none of {', '.join(FORMATS)}.")
     if form == "csv":
         return CsvEncoder(default_columns(channel), "iso").encode
-    return JsonEncoder(None, "iso", events=True).encode
+    return msgspec.json.Encoder(enc_hook=time_hook("iso")).encode_lines

@@ -44,6 +44,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """Stream events go to the sink too, the summary among them."""
     events_said: bool = True
     """Stream events go to stderr."""
+    patience_s: Callable[[], float] | None = None
+    """How soon the outlet wants to be looked at when nothing comes; None: it has time."""
     slow: str = "the reader of the output is slow; reading from the provider goes on while there is room"
     """What to say when a write waits for long."""
     lost: Callable[[], int] | None = None

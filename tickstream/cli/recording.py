@@ -103,7 +103,9 @@ class Recording:
             stages.insert(0, metrics.stage)
             chores.append(metrics.chore)
         interval = "none" if feed.bar_interval_s is None else interval_text(feed.bar_interval_s)
-        sink = CaptureSink(self._store, options.template, self._entry, feed.channel, env.clock, interval)
+        sink = CaptureSink(
+            self._store, options.template, self._entry, feed.channel, env.clock, interval, self._dedup.stretches
+        )
         parts = Parts(
             stages=stages,
             limit=limit,
@@ -115,6 +117,7 @@ class Recording:
             if options.quarantine
             else None,
             slow="the disk is slow; reading from the provider goes on while there is room",
+            patience_s=sink.patience_s,
             lost=lambda: sink.lost,
         )
         source, bounds = self._in_hours()

@@ -36,6 +36,7 @@ class Run:
         self._source = source
         self._sink = parts.sink
         self._check_output = parts.outlet.check
+        self._patience_s = parts.patience_s
         self._bounds = bounds
         self._started = clock.monotonic()
         self.ledger = Ledger(clock, source, status, parts.lost)
@@ -84,9 +85,10 @@ class Run:
 
     def _stream(self) -> ExitCode:
         while True:
-            batch = self._source.get(TICK_S)
+            batch = self._source.get(TICK_S if self._patience_s is None else min(TICK_S, self._patience_s()))
             if batch is not None:
                 self._flow.take(batch)
+                batch = None  # let go of it while it is in the cache: the next one is made of the same memory
             else:
                 self._check_output()
             self._flow.look_at_the_time()
