@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.pipeline.events import at, bar, notice, quote
+from tests.pipeline.events import at, bar, batch, notice, quote
 from tickstream.capture import gathering
 from tickstream.capture.gathering import Gathering
 from tickstream.capture.manifest import Tally
@@ -17,6 +17,7 @@ from tickstream.capture.template import FileKey, PathTemplate
 from tickstream.clock import FakeClock
 from tickstream.errors import OutputError
 from tickstream.events import Bar, Event, Gap, MarketEvent
+from tickstream.pipeline.dedup import DedupStage
 from tickstream.sinks.encoders import JsonEncoder
 from tickstream.sinks.output import Abandoned
 
@@ -132,6 +133,22 @@ def test_however_it_comes_files_and_tallies_are_as_if_each_event_came_alone(
     assert sum(tally.events for tally in together.tallies.values()) == sum(
         isinstance(event, MarketEvent) for events, _ in batches for event in events
     )
+
+
+@given(st.lists(st.lists(_MARKET, max_size=8), max_size=6))
+def test_what_dedup_has_sorted_already_makes_the_same_files(batches: list[list[Event]]) -> None:
+    sorted_before, sorted_here = Files(), Files()
+    stage, other = (DedupStage("tickatlas", bars_once=True) for _ in range(2))
+    encode = JsonEncoder(None, "iso", events=True).encode
+    placing = Placing(PathTemplate("d/{symbol}/{date}", format="jsonl"), VALUES)
+    before = Gathering(sorted_before, placing, encode, FakeClock(at(0)), stage.stretches)  # type: ignore[arg-type]
+    here = gather(sorted_here)
+    for number, events in enumerate(batches):
+        before.add(stage.process(batch(number, *events)).events, at(number))
+        here.add(other.process(batch(number, *events)).events, at(number))
+    before.hand_over()
+    here.hand_over()
+    assert (sorted_before.lines, sorted_before.tallies) == (sorted_here.lines, sorted_here.tallies)
 
 
 def test_events_that_are_several_rows_are_whole() -> None:

@@ -116,6 +116,36 @@ def test_of_each_symbol_at_least_the_latest_are_remembered_and_the_memory_is_bou
     assert passed(stage, bar("EURUSD", 5)).events == [bar("EURUSD", 5)], "forgotten, so it may be new: it is kept"
 
 
+def test_bars_that_come_in_order_are_known_by_symbol_once() -> None:
+    stage = once()
+    events = passed(stage, bar("EURUSD", 0), bar("XAUUSD", 0), bar("EURUSD", 2)).events
+    assert stage.stretches(events) == {
+        "EURUSD": ([bar("EURUSD", 0), bar("EURUSD", 2)], at(0), at(2)),
+        "XAUUSD": ([bar("XAUUSD", 0)], at(0), at(0)),
+    }
+    assert stage.stretches(events) is None, "they are given once"
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [bar("EURUSD", 1), bar("EURUSD", 0)],
+        [bar("EURUSD", 1), bar("EURUSD", None)],
+        [bar("EURUSD", 1), quote("EURUSD", 1)],
+        [],
+    ],
+)
+def test_anything_else_is_not(events: list[Event]) -> None:
+    stage = once()
+    assert stage.stretches(passed(stage, *events).events) is None
+
+
+def test_events_that_another_stage_has_changed_are_not_either() -> None:
+    stage = once()
+    events = passed(stage, bar("EURUSD", 0)).events
+    assert stage.stretches([*events]) is None
+
+
 _IDENTITIES = st.tuples(st.sampled_from(["EURUSD", "XAUUSD"]), st.integers(0, 12))
 
 
