@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -21,3 +22,9 @@ def laboratory() -> Iterator[Laboratory]:
 def _begin_early(request: pytest.FixtureRequest) -> None:
     if any("laboratory" in getattr(item, "fixturenames", ()) for item in request.session.items):
         request.getfixturevalue("laboratory")
+
+
+LONG = ("a_week", "alltick", "alpaca", "coinbase", "fcs", "flat_memory", "keyless", "polygon", "served_captures")
+"""Minutes of whole processes, whose parts the other tests drive as well: only with TICKSTREAM_TEST_ALL=1."""
+
+collect_ignore = [] if os.environ.get("TICKSTREAM_TEST_ALL") else [f"test_{name}.py" for name in LONG]
