@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tickstream.credits import CreditMeter
+from tickstream.markets import US_EQUITIES
 from tickstream.metrics import Metrics, Totals
 from tickstream.status import FilesStatus, Pace, RunStatus, SessionStatus
 from tickstream.timestamps import parse_rfc3339
@@ -96,6 +97,13 @@ def test_whether_a_market_trades_is_told_so_that_silence_can_be_judged() -> None
     saturday = parse_rfc3339("2026-06-27T12:00:00Z")
     text = Metrics("x", status("EURUSD", "BTCUSD"), {}, saturday).text(saturday, 0.0, Totals())
     assert parsed(text)["tickstream_market_open"] == {"EURUSD": 0.0, "BTCUSD": 1.0}
+
+
+def test_symbols_that_came_without_being_named_are_shown_too_and_a_provider_may_know_its_markets() -> None:
+    metrics = Metrics("x", status("*"), {"AAPL": NOON}, NOON, lambda _symbol: US_EQUITIES)
+    shown = parsed(metrics.text(NOON, 0.0, Totals()))
+    assert shown["tickstream_last_data_age_seconds"] == {"*": float("inf"), "AAPL": 0.0}
+    assert shown["tickstream_market_open"]["AAPL"] == 0.0, "8 in the morning in New York"
 
 
 def test_rates_are_of_the_time_since_the_last_look() -> None:

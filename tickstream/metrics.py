@@ -7,12 +7,12 @@ Pure: text format 0.0.4, https://prometheus.io/docs/instrumenting/exposition_for
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
 from tickstream import __version__
-from tickstream.markets import market_of
+from tickstream.markets import Market, market_of
 from tickstream.status import FilesStatus, Pace, RunStatus
 from tickstream.timestamps import NS_PER_SECOND
 
@@ -37,7 +37,15 @@ class Totals(msgspec.Struct):
 class Metrics:
     """What is known of one run from look to look. `name` is the label `run`."""
 
-    def __init__(self, name: str, status: RunStatus, last_data: Mapping[str, int], started_ns: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        status: RunStatus,
+        last_data: Mapping[str, int],
+        started_ns: int,
+        market_of: Callable[[str], Market] = market_of,
+    ) -> None:
+        self._market_of = market_of
         self._labels = {"run": _NAME.sub("_", name), "provider": status.provider}
         self._status = status
         self._last_data = last_data
@@ -92,11 +100,11 @@ class Metrics:
         ages: list[Sample] = []
         times: list[Sample] = []
         open_now: list[Sample] = []
-        for symbol in self._status.symbols:
+        for symbol in dict.fromkeys((*self._status.symbols, *self._last_data)):  # more than asked for, with a wildcard
             labels, last = {"symbol": symbol}, self._last_data.get(symbol)
             ages.append((labels, float("inf") if last is None else max(0.0, (now_ns - last) / NS_PER_SECOND)))
             times += [] if last is None else [(labels, last / NS_PER_SECOND)]
-            open_now.append((labels, int(market_of(symbol).is_open(now_ns))))
+            open_now.append((labels, int(self._market_of(symbol).is_open(now_ns))))
         yield "last_data_age_seconds", "gauge", "Since the last data of the symbol; +Inf before the first.", ages
         yield "last_data_time_seconds", "gauge", "When the last data of the symbol came, Unix time.", times
         yield "market_open", "gauge", "1 while the market of the symbol trades, by its usual hours.", open_now

@@ -48,20 +48,20 @@ def test_the_last_of_the_markets_closes_it(markets: list, begins: int, closes: i
 
 
 def test_a_run_connects_before_the_open_and_stays_for_the_last_candle() -> None:
-    session = TradingSession(["EURUSD", "XAUUSD"], SATURDAY, 60)
+    session = TradingSession([FOREX, FOREX], SATURDAY, 60)
     assert session.opens_ns == SUNDAY_OPEN
     assert session.starts_ns == SUNDAY_OPEN - LEAD_S * SECOND
     assert session.ends_ns == NEXT_FRIDAY_CLOSE + (60 + LAST_DATA_S) * SECOND
 
 
 def test_in_an_open_market_it_begins_at_once() -> None:
-    session = TradingSession(["EURUSD"], WEDNESDAY)
+    session = TradingSession([FOREX], WEDNESDAY)
     assert (session.opens_ns, session.starts_ns) == (None, WEDNESDAY)
     assert session.ends_ns == FRIDAY_CLOSE + LAST_DATA_S * SECOND
 
 
 def test_what_trades_around_the_clock_has_no_end() -> None:
-    assert TradingSession(["BTCUSD", "EURUSD"], SATURDAY).ends_ns is None
+    assert TradingSession([ALWAYS, FOREX], SATURDAY).ends_ns is None
 
 
 class Started(Script):

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.end_to_end.canary import KEY, assert_no_trace
 from tests.end_to_end.capturing import Folder, assert_holes_are_gaps, capture, captured, plain_lines
+from tests.end_to_end.test_canary import parrot
 from tests.end_to_end.watching import Process, Server, Thread, assert_exit, eventually, of_type, serve
+from tests.faults.raw import RawServer
 from tests.test_metrics import parsed
 from tickstream.errors import ExitCode
 
@@ -143,6 +146,16 @@ def test_no_secret_is_in_the_manifest_or_the_lock(tmp_path: Path) -> None:
             process.stop()
     assert '"--url"' in held
     assert "canary" not in held + "".join(path.read_text() for path in tmp_path.rglob("*.jsonl"))
+
+
+def test_a_provider_that_repeats_the_key_leaves_no_trace_of_it_in_any_file(tmp_path: Path) -> None:
+    with RawServer(parrot) as server:
+        args = ("capture", "EURUSD", "--url", server.url, "--to", str(tmp_path), "--retries", "0", "-vv")
+        more = ("--quarantine", str(tmp_path / "bad.jsonl"), "--metrics-file", str(tmp_path / "x.prom"))
+        result = Thread(*args, *more, env={"TICKATLAS_API_KEY": KEY}).wait()
+    assert_exit(result, ExitCode.NETWORK)
+    assert Folder(tmp_path).entries("notice")
+    assert_no_trace(result.out, result.err, *(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()))
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o077])

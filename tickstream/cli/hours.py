@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from tickstream.cli.source import Source
 from tickstream.clock import Clock
 from tickstream.events import Batch
-from tickstream.markets import Market, market_of
+from tickstream.markets import Market
 from tickstream.timestamps import NS_PER_SECOND
 
 LEAD_S = 10
@@ -39,10 +39,10 @@ def closing(markets: Iterable[Market], from_ns: int) -> int | None:
 
 
 class TradingSession:
-    """The trading session of these symbols that goes on at `now_ns`, or the next one."""
+    """The session of these markets together that goes on at `now_ns`, or the next one."""
 
-    def __init__(self, symbols: Iterable[str], now_ns: int, bar_interval_s: int | None = None) -> None:
-        markets = {market_of(symbol) for symbol in symbols}
+    def __init__(self, markets: Iterable[Market], now_ns: int, bar_interval_s: int | None = None) -> None:
+        markets = set(markets)
         opens = opening(markets, now_ns)
         begins = now_ns if opens is None else opens
         closes = closing(markets, begins)

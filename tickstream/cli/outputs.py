@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import os
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
-from typing import IO, cast
-
-import msgspec
+from typing import cast
 
 from tickstream.cli.bounds import Bounds
 from tickstream.cli.chores import Chore
 from tickstream.cli.environment import Environment
 from tickstream.cli.flow import Parts
 from tickstream.cli.gauges import MetricsFile
+from tickstream.cli.quarantine import QuarantineFile
 from tickstream.cli.run import Run
 from tickstream.cli.source import Stream
 from tickstream.cli.talk import Talk
-from tickstream.errors import ExitCode, OutputError, UsageError
-from tickstream.events import Quarantined
+from tickstream.errors import ExitCode, UsageError
 from tickstream.pipeline.base import Stage
 from tickstream.pipeline.limits import LimitStage
 from tickstream.sinks import load
 from tickstream.sinks.base import DISPLAY_DEPTH, Display, Sink, SinkRequest, TimeFormat
 from tickstream.sinks.output import Output
-from tickstream.timestamps import rfc3339
-
-QUARANTINE_MAX_BYTES = 10 * 2**20
 
 
 @dataclass(frozen=True)
@@ -77,11 +69,10 @@ def show(
     talk.muted = _shares_terminal(env, sink)
     chores: list[Chore] = [(spec.refresh_s, sink.refresh)] if spec.refresh_s is not None else []
     stages: list[Stage] = [*stream.stages, limit]
-    with contextlib.ExitStack() as opened:
-        opened.callback(output.close)
+    with contextlib.closing(output):
         metrics = None
         if options.metrics_file is not None:
-            metrics = MetricsFile(options.metrics_file, env, talk, stream.status)
+            metrics = MetricsFile(options.metrics_file, env, talk, stream.status, stream.market_of)
             stages.insert(0, metrics.stage)
             chores.append(metrics.chore)
         parts = Parts(
@@ -92,9 +83,7 @@ def show(
             talk=talk,
             events_in_data=options.events,
             events_said=not options.events,
-            on_quarantined=opened.enter_context(quarantine_file(options.quarantine, env))
-            if options.quarantine
-            else None,
+            on_quarantined=QuarantineFile(options.quarantine, env.clock).write if options.quarantine else None,
         )
         runs.append(Run(env.clock, stream.source, parts, bounds, stream.status, *chores))
         return runs[0].execute() if metrics is None else metrics.over(runs[0])
@@ -130,30 +119,3 @@ def _format(env: Environment, wanted: str) -> str:
 def _shares_terminal(env: Environment, sink: Sink) -> bool:
     """True while a sink draws on the terminal that stderr goes to as well."""
     return sink.owns_terminal and env.stderr_isatty
-
-
-@contextlib.contextmanager
-def quarantine_file(path: Path, env: Environment) -> Iterator[Callable[[list[Quarantined]], None]]:
-    """What appends unusable messages to a file only its owner can read, 10 MiB at the most. Raises OutputError."""
-    try:
-        file: IO[bytes] = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
-    except OSError as error:
-        raise OutputError(f"Cannot write the quarantine file {path}: {error.strerror}.") from error
-
-    def write(items: list[Quarantined]) -> None:
-        for item in items:
-            record = {
-                "ts": rfc3339(env.clock.now_ns()),
-                "reason": item.reason,
-                "payload_base64": base64.b64encode(item.payload).decode(),
-            }
-            line = msgspec.json.encode(record) + b"\n"
-            if file.tell() + len(line) <= QUARANTINE_MAX_BYTES:
-                try:
-                    file.write(line)
-                    file.flush()
-                except OSError as error:
-                    raise OutputError(f"Cannot write the quarantine file {path}: {error.strerror}.") from error
-
-    with file:
-        yield write

@@ -26,13 +26,13 @@ from tickstream.cli.flow import Parts
 from tickstream.cli.gauges import MetricsFile, Progress
 from tickstream.cli.hours import AtTheOpen, TradingSession
 from tickstream.cli.live import LiveFeed
-from tickstream.cli.outputs import quarantine_file
+from tickstream.cli.quarantine import QuarantineFile
 from tickstream.cli.run import Run
 from tickstream.cli.source import Source
 from tickstream.cli.talk import Talk
 from tickstream.errors import ExitCode
 from tickstream.events import Bar, MarketEvent, Trade
-from tickstream.markets import market_of
+from tickstream.markets import Market
 from tickstream.pipeline.base import Stage
 from tickstream.pipeline.dedup import DedupStage
 from tickstream.pipeline.limits import LimitStage
@@ -86,14 +86,21 @@ class Recording:
             opened.callback(self._store.finish, None)
             metrics = None
             if self._options.metrics_file is not None:
-                metrics = MetricsFile(self._options.metrics_file, self._env, self._talk, self._feed.status, self._files)
-            self._run = self._made(opened, metrics)
+                metrics = MetricsFile(
+                    self._options.metrics_file,
+                    self._env,
+                    self._talk,
+                    self._feed.status,
+                    self._feed.spec.market_of,
+                    self._files,
+                )
+            self._run = self._made(metrics)
             self._say_first()
             return self._run.execute() if metrics is None else metrics.over(self._run, lambda: self._dedup.duplicates)
 
     # --- what it is made of ------------------------------------------------------------------------------------
 
-    def _made(self, opened: contextlib.ExitStack, metrics: MetricsFile | None) -> Run:
+    def _made(self, metrics: MetricsFile | None) -> Run:
         env, feed, options = self._env, self._feed, self._options
         limit = LimitStage(options.count)
         progress = Progress(env, self._talk, feed.status, self._files)
@@ -113,9 +120,7 @@ class Recording:
             outlet=sink,
             talk=self._talk,
             events_in_data=True,
-            on_quarantined=opened.enter_context(quarantine_file(options.quarantine, env))
-            if options.quarantine
-            else None,
+            on_quarantined=QuarantineFile(options.quarantine, env.clock).write if options.quarantine else None,
             slow="the disk is slow; reading from the provider goes on while there is room",
             patience_s=sink.patience_s,
             lost=lambda: sink.lost,
@@ -142,7 +147,7 @@ class Recording:
         source, bounds, clock = self._feed.wires, self._bounds, self._env.clock
         if not self._options.market_hours:
             return source, bounds
-        session = TradingSession(self._feed.symbols, clock.now_ns(), self._feed.bar_interval_s)
+        session = TradingSession(self._markets, clock.now_ns(), self._feed.bar_interval_s)
         ends = [session.ends_ns, bounds.until_ns]
         if bounds.duration_s is not None:  # it counts from when there is something to record
             ends.append(session.starts_ns + round(bounds.duration_s * NS_PER_SECOND))
@@ -150,6 +155,10 @@ class Recording:
         self._feed.status.opens_ns = session.opens_ns
         bounds = msgspec.structs.replace(bounds, duration_s=None, until_ns=until_ns)
         return AtTheOpen(source, clock, session.starts_ns, self._opened), bounds
+
+    @property
+    def _markets(self) -> set[Market]:
+        return {self._feed.spec.market_of(symbol) for symbol in self._feed.symbols}
 
     # --- while it runs -----------------------------------------------------------------------------------------
 
@@ -161,7 +170,7 @@ class Recording:
         status = self._feed.status
         if self._options.market_hours and status.opens_ns is not None:
             self._talk.line(f"the market is closed: waiting for {rfc3339(status.opens_ns)}")
-        elif self._options.market_hours and all(market_of(symbol).sessions is None for symbol in self._feed.symbols):
+        elif self._options.market_hours and all(market.sessions is None for market in self._markets):
             self._talk.line("--market-hours: as far as is known here, these trade around the clock", severity="warning")
 
     def _opened(self) -> None:
