@@ -160,6 +160,13 @@ def test_strict_makes_of_gaps_and_losses_an_incomplete_run() -> None:
     assert Rig(ONE, bounds=strict).play() is ExitCode.OK
 
 
+def test_what_was_missed_before_the_run_began_does_not_make_it_incomplete() -> None:
+    before = Gap("tickatlas", ("EURUSD",), "restart", at(-9), at(1), 1, None, 8)
+    rig = Rig(batch(1, before, bar("EURUSD", 1)), bounds=Bounds(strict=True), events=True)
+    assert rig.play() is ExitCode.OK
+    assert (rig.summary.gaps, rig.summary.missed) == (1, 8)
+
+
 def test_refused_symbols_are_named_once_and_under_strict_refuse_the_run() -> None:
     refusal = batch(0, notice("symbol_refused", 0, "EURUSD"))
     rig = Rig(refusal, refusal, batch(1, bar("XAUUSD", 1)), bounds=Bounds(strict=True), events=True)

@@ -33,6 +33,8 @@ class Ledger:
         self.discarded = 0
         """Still under way when the end could wait no longer."""
         self.gaps = 0
+        self._before = 0
+        """Gaps among them of the time before this run."""
         self.missed: int | None = 0
         """Over all gaps; None once there was one of which it is not known."""
         self.refused: dict[str, None] = {}
@@ -53,6 +55,7 @@ class Ledger:
         """Something happened to the stream."""
         if isinstance(event, Gap):
             self.gaps += 1
+            self._before += event.reason == "restart"
             self.missed = None if self.missed is None or event.missed is None else self.missed + event.missed
         elif isinstance(event, Notice) and event.code in REFUSALS:
             self.refused.update(dict.fromkeys(event.symbols))
@@ -77,9 +80,10 @@ class Ledger:
             )
         if strict and self.refused:
             raise SymbolRefused(f"Refused: {', '.join(self.refused)} (--strict).", symbols=tuple(self.refused))
-        if strict and (self.gaps or self.dropped):
+        gaps = self.gaps - self._before
+        if strict and (gaps or self.dropped):
             raise Incomplete(
-                f"Incomplete: {self.gaps} gaps, {self.dropped} events dropped (--strict).",
+                f"Incomplete: {gaps} gaps, {self.dropped} events dropped (--strict).",
                 hint="The gap lines above, or gap events with --events, say what and when.",
             )
         return code
