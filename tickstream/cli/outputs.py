@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
@@ -12,12 +13,11 @@ from tickstream.cli.bounds import Bounds
 from tickstream.cli.chores import Chore
 from tickstream.cli.environment import Environment
 from tickstream.cli.flow import Parts
-from tickstream.cli.gauges import MetricsFile
-from tickstream.cli.quarantine import QuarantineFile
 from tickstream.cli.run import Run
 from tickstream.cli.source import Stream
 from tickstream.cli.talk import Talk
 from tickstream.errors import ExitCode, UsageError
+from tickstream.events import Quarantined
 from tickstream.pipeline.base import Stage
 from tickstream.pipeline.limits import LimitStage
 from tickstream.sinks import load
@@ -72,6 +72,8 @@ def show(
     with contextlib.closing(output):
         metrics = None
         if options.metrics_file is not None:
+            from tickstream.cli.gauges import MetricsFile
+
             metrics = MetricsFile(options.metrics_file, env, talk, stream.status, stream.market_of)
             stages.insert(0, metrics.stage)
             chores.append(metrics.chore)
@@ -83,10 +85,18 @@ def show(
             talk=talk,
             events_in_data=options.events,
             events_said=not options.events,
-            on_quarantined=QuarantineFile(options.quarantine, env.clock).write if options.quarantine else None,
+            on_quarantined=_quarantine(env, options.quarantine),
         )
         runs.append(Run(env.clock, stream.source, parts, bounds, stream.status, *chores))
         return runs[0].execute() if metrics is None else metrics.over(runs[0])
+
+
+def _quarantine(env: Environment, path: Path | None) -> Callable[[list[Quarantined]], None] | None:
+    if path is None:
+        return None
+    from tickstream.cli.quarantine import QuarantineFile
+
+    return QuarantineFile(path, env.clock).write
 
 
 def _request(env: Environment, output: Output, stream: Stream, options: OutputOptions) -> SinkRequest:
