@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tickstream.events import Joined
 from tickstream.session.frames import (
     BINARY,
     CLOSE,
@@ -438,3 +439,14 @@ def test_a_chunk_of_a_thousand_quotes_is_not_taken_one_by_one() -> None:
     batch = reader.feed(b"".join(encode_frame(TEXT, message) for message in messages) + b"\x81")
     assert batch.payloads == messages
     assert len(taken_singly) == 1  # the byte at the end
+
+
+def test_messages_cut_apart_at_once_bring_their_text_along_and_others_do_not() -> None:
+    messages = [b"%d" % number * 150 for number in range(1, 6)]
+    stream = b"".join(encode_frame(TEXT, message) for message in messages)
+    together = FrameReader().feed(stream).messages()
+    assert isinstance(together, Joined)
+    assert (list(together), together.text, together.lines) == (messages, b"\n".join(messages), True)
+    mixed = FrameReader().feed(stream + encode_frame(TEXT, b"short")).messages()
+    assert not isinstance(mixed, Joined)
+    assert list(mixed) == [*messages, b"short"]
