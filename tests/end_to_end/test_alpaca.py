@@ -54,7 +54,7 @@ def test_bars_are_of_minutes_or_days(interval: str, kind: str) -> None:
 
 def test_news_are_an_endpoint_of_their_own() -> None:
     with serve(provider="alpaca", speed=PACE) as server:
-        thread = watched(server, "AAPL", "--duration", "1s", TICKSTREAM_ALPACA_FEED="news")
+        thread = watched(server, "AAPL", "--duration", "3s", TICKSTREAM_ALPACA_FEED="news")
         result = thread.wait()
     (news,) = of_type(result.events, "notice")
     assert (news["code"], news["symbols"]) == ("news", ["AAPL"])

@@ -141,7 +141,7 @@ def test_a_book_in_which_little_happens_is_shown_in_time(tmp_path: Path) -> None
 @pytest.mark.parametrize(("columns", "lines", "levels"), [(80, 24, 7), (140, 40, 10)])
 def test_the_ladder_is_drawn_on_a_terminal(columns: int, lines: int, levels: int) -> None:
     with serve(provider="kraken", speed=PACE) as server:
-        args = ("-p", "kraken", "--url", server.url, SYMBOL, "--channel", "book", "--duration", "2s")
+        args = ("-p", "kraken", "--url", server.url, SYMBOL, "--channel", "book", "--duration", "4s")
         with Terminal("watch", *args, columns=columns, lines=lines) as terminal:
             result = assert_exit(terminal.wait(), ExitCode.OK)
     assert_restored(result.out)

@@ -30,14 +30,14 @@ def test_once_is_one_event_of_each_symbol() -> None:
     assert sorted(symbol for symbol, _ in minutes_of(result.bars)) == sorted(TWO)
 
 
-@pytest.mark.parametrize("bound", [("--duration", "400ms"), ("--duration", "1h", "--until")])
+@pytest.mark.parametrize("bound", [("--duration", "3s"), ("--duration", "1h", "--until")])
 def test_duration_and_until_end_it_in_time(bound: tuple[str, ...]) -> None:
     if bound[-1] == "--until":
-        bound = (*bound, (datetime.now(UTC) + timedelta(seconds=0.8)).isoformat())
+        bound = (*bound, (datetime.now(UTC) + timedelta(seconds=3)).isoformat())
     begun = time.monotonic()
     with serve() as server:
         result = assert_exit(server.watched_here("EURUSD", *bound), ExitCode.OK)
-    assert 0.3 < time.monotonic() - begun < 5
+    assert 2.5 < time.monotonic() - begun < 15
     assert len(result.bars) > 3
 
 
@@ -107,7 +107,7 @@ def test_two_connections_share_the_symbols_out() -> None:
 
 def test_when_one_of_two_connections_drops_only_its_symbols_have_a_gap() -> None:
     with serve("drop@3x1") as server:
-        result = server.watched_here(*TWO, "--connections", "2", "--events", "--duration", "1500ms")
+        result = server.watched_here(*TWO, "--connections", "2", "--events", "--duration", "4s")
     [gap] = result.gaps
     assert len(gap["symbols"]) == 1
     [other] = set(TWO) - set(gap["symbols"])

@@ -33,7 +33,7 @@ class Case(NamedTuple):
 
 CASES = {
     "the count is reached": Case(ExitCode.OK, args=("EURUSD", "--count", "3")),
-    "the duration is over": Case(ExitCode.OK, args=("EURUSD", "--duration", "300ms")),
+    "the duration is over": Case(ExitCode.OK, args=("EURUSD", "--duration", "3s")),
     "there was one of each": Case(ExitCode.OK, args=("EURUSD", "XAUUSD", "--once")),
     "an option does not exist": Case(ExitCode.USAGE, args=("EURUSD", "--counts", "3"), auths=0),
     "a symbol is malformed": Case(ExitCode.USAGE, args=("EUR/USD",), said="Did you mean EURUSD?", auths=0),

@@ -76,7 +76,7 @@ def captured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Resu
     for form in ("jsonl", "raw"):
         with serve(speed=60_000.0) as server:
             to = str(base / form)
-            done = run("capture", *SYMBOLS, "--url", server.url, "--to", to, "-o", form, "--duration", "1s", "-q")
+            done = run("capture", *SYMBOLS, "--url", server.url, "--to", to, "-o", form, "--duration", "3s", "-q")
             assert_exit(done, ExitCode.OK)
     return base / "jsonl", base / "raw", watched
 

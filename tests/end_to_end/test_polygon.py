@@ -65,7 +65,7 @@ def test_a_connection_too_many_is_held_although_key_and_topics_were_accepted() -
         done = watched(server, "AAPL", "--hold-max", "1s").wait()
         assert_exit(done, ExitCode.CONNECTION_LIMIT)
         assert server.simulator.connections == 1
-        result = watched(server, "AAPL", "--events", "--duration", "1s").wait()
+        result = watched(server, "AAPL", "--events", "--duration", "3s").wait()
         assert server.simulator.connections == 2
     held = [event for event in of_type(result.events, "session") if event["state"] == "held"]
     assert float(held[0]["retry_in_s"]) >= HELD_S

@@ -18,7 +18,7 @@ def captured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("captured")
     m1 = Path(__file__).resolve().parents[1] / "data" / "m1"
     with serve(m1=m1, speed=60_000.0, start_ns=None, at_end="close") as server:
-        done = run("capture", *SYMBOLS, "--url", server.url, "--to", str(folder), "--duration", "1500ms", "-q")
+        done = run("capture", *SYMBOLS, "--url", server.url, "--to", str(folder), "--duration", "3s", "-q")
         assert_exit(done, ExitCode.OK)
     return folder
 
