@@ -34,7 +34,8 @@ from tickstream.sinks.descriptors import (
 from tickstream.sinks.output import Abandoned, Output, ReaderGone
 
 LINE = b'{"type":"bar","n":%06d}\n'
-BATCH = b"".join(LINE % number for number in range(10_000))
+LINES = 40_000
+BATCH = b"".join(LINE % number for number in range(LINES))
 """Several times what a pipe or a socket holds."""
 CLOCK = SystemClock()
 
@@ -149,7 +150,7 @@ def test_a_write_into_a_full_pipe_is_abandoned_when_asked(kind: str, monkeypatch
     assert asked[0] >= 0
     assert asked[2] > asked[1] > asked[0], "blocked_s grows while the reader keeps us waiting"
     whole = got.count(b"\n")
-    assert whole + caught.value.left == 10_000, "each record was written, or is counted as left"
+    assert whole + caught.value.left == LINES, "each record was written, or is counted as left"
     assert caught.value.torn == (not got.endswith(b"\n"))
     assert BATCH.startswith(got)
     assert str(caught.value.left) in str(caught.value)
@@ -172,7 +173,7 @@ def test_an_abandoned_write_completes_its_line_when_the_reader_makes_room(
         got.append(drained(reading))
         output.close()
     assert not caught.value.torn
-    assert len(lines_in(b"".join(got))) + caught.value.left == 10_000
+    assert len(lines_in(b"".join(got))) + caught.value.left == LINES
 
 
 def test_a_record_longer_than_the_pipe_is_reported_as_torn() -> None:
@@ -223,6 +224,22 @@ def test_a_reader_that_has_gone_is_noticed_without_writing(kind: str, monkeypatc
         with pytest.raises(ReaderGone):
             output.check()
         output.close()
+
+
+@linux
+def test_a_pipe_takes_batches_at_full_speed_before_its_reader_looks() -> None:
+    with pipe() as (_, write_end):
+        output = Output(write_end, CLOCK, abandon=lambda: True)
+        for _ in range(3):
+            output.write(LINE % 1 * 6_000)  # a batch of JSON lines
+
+
+@linux
+def test_a_pipe_that_may_not_grow_is_used_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(descriptors, "PIPE_BYTES", 1 << 30)  # more than the system allows anybody
+    with pipe() as (read_end, write_end):
+        Output(write_end, CLOCK).write(LINE % 1)
+        assert os.read(read_end, 100) == LINE % 1
 
 
 def test_a_slow_reader_loses_nothing() -> None:

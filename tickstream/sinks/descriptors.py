@@ -14,12 +14,16 @@ Measured on Linux into `cat`, batches of 100 KB, CPU for each 290-byte record: p
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import select
 import socket
 import stat
 from typing import BinaryIO
+
+PIPE_BYTES = 512 * 1024
+"""At 20,000 events/s a reader that is slow by this much is 0.1 s behind."""
 
 _CAN_POLL = hasattr(select, "poll")
 
@@ -79,7 +83,24 @@ class ReopenedTerminal(Descriptor):
 class ReopenedPipe(ReopenedTerminal):
     """A pipe with a non-blocking description of our own. Raises OSError where the system does not allow that."""
 
+    def __init__(self, fd: int) -> None:
+        super().__init__(fd)
+        _widen(self.fd)
+
     reader_gone = PolledPipe.reader_gone
+
+
+def _widen(fd: int) -> None:
+    """Have a pipe hold a few batches, so that neither side waits for the other in each write.
+
+    Linux gives a pipe 64 KiB, less than one batch at full speed, and a writer on one core with a reader on the other
+    then sleep and wake each other for each piece: measured, 1.3 ms for each MiB, and 0.4 ms with this.
+    """
+    import fcntl
+
+    with contextlib.suppress(OSError):  # the user's share of pipe memory is used up: it works as it is
+        if fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ) < PIPE_BYTES:
+            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
 
 class Socket(Descriptor):
