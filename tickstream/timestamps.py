@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 
 NS_PER_SECOND = 1_000_000_000
 MAX_NS = 253_402_300_800 * NS_PER_SECOND
 """End of the year 9999: later moments have no RFC 3339 text and are a provider's mistake."""
+
+TEXTS_KEPT = 4096
+"""Enough for what is on its way from the decoders to the encoders: the queue between them holds a thousand trades."""
 
 LONGEST_TEXT = 64
 """Characters. A longer text is no time, and is not worth remembering as one."""
@@ -43,6 +47,27 @@ def rfc3339(ns: int) -> str:
 @lru_cache(maxsize=4096)
 def _second(seconds: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)).rjust(19, "0")
+
+
+class _Texts(dict[Timestamp, str]):
+    """Moment -> what `rfc3339` says of it."""
+
+    def __missing__(self, ts: Timestamp) -> str:
+        if len(self) >= TEXTS_KEPT:
+            self.clear()
+        text = self[ts] = rfc3339(ts)
+        return text
+
+
+TEXTS = _Texts()
+"""A bar's times recur for every symbol, a batch's `ts_recv` for every event, and decoders `remember` what they read."""
+
+
+def remember(moments: Sequence[Timestamp], texts: Sequence[str]) -> None:
+    """These texts are, to the letter, what `rfc3339` says of these moments: nobody needs to make them again."""
+    if len(TEXTS) + len(texts) > TEXTS_KEPT:
+        TEXTS.clear()
+    TEXTS.update(zip(moments, texts, strict=True))
 
 
 def parse_rfc3339(text: str) -> Timestamp:

@@ -11,14 +11,18 @@ from collections.abc import Sequence
 import msgspec
 
 from tickstream.numbers import Number, all_plain
-from tickstream.timestamps import Timestamp, parse_rfc3339
+from tickstream.timestamps import NS_PER_SECOND, Timestamp, parse_rfc3339, remember, rfc3339
 
 SECONDS_KEPT = 4096
+FEW_SECONDS = 8
+"""Times of so many different seconds in a batch are read in passes over all of it."""
+_NS_PER_US = 1000
 _WITH_MICROSECONDS = {len("2026-09-29T13:45:58.116787Z")}
 _DIGITS = b"0123456789"
 _MARKS = b"--T::.Z"
 
 _array = msgspec.json.Decoder(list[Number])
+_microseconds = msgspec.json.Decoder(list[int])
 
 
 def numbers(texts: Sequence[str]) -> list[Number] | None:
@@ -34,26 +38,54 @@ def numbers(texts: Sequence[str]) -> list[Number] | None:
 
 
 def moments(texts: Sequence[str]) -> list[Timestamp] | None:
-    """The time that each of these RFC 3339 texts is; None unless all are in UTC and have microseconds."""
+    """The time that each of these RFC 3339 texts is; None unless all are in UTC and have microseconds.
+
+    As that is how we write times, the texts are remembered for it.
+    """
     try:
         if not {*map(len, texts)} <= _WITH_MICROSECONDS:
             return None
-        marks = "".join(texts).encode("ascii").translate(None, _DIGITS)
-        if marks != _MARKS * len(texts):
+        joined = "".join(texts).encode("ascii")
+        if joined.translate(None, _DIGITS) != _MARKS * len(texts):
             return None
-        return [Timestamp(_SECONDS[text[:19]] + int(text[20:26]) * 1000) for text in texts]
+        found = _of_few_seconds(joined)
+        if found is None:
+            found = [Timestamp(_SECONDS[text[:19].encode()] * NS_PER_SECOND + int(text[20:26]) * 1000) for text in texts]
     except (TypeError, ValueError):
         return None
+    remember(found, texts)
+    return found
 
 
-class _Seconds(dict[str, int]):
-    """Text up to the second -> nanoseconds since 1970. Most messages of a batch are of the same second."""
+def _of_few_seconds(joined: bytes) -> list[Timestamp] | None:
+    """Each second's text is replaced by its number where it stands: what is left are microseconds since 1970, in JSON.
 
-    def __missing__(self, text: str) -> int:
+    None for times of many different seconds. Raises ValueError where something else than a second stands before a dot.
+    """
+    for _ in range(FEW_SECONDS):
+        at = joined.find(b"T")
+        if at < 0:
+            break
+        second = joined[at - 10 : at + 9]
+        joined = joined.replace(second + b".", b",%d" % _SECONDS[second])
+    try:
+        found = _microseconds.decode(b"[" + joined.replace(b"Z,", b",")[1:-1] + b"]")
+    except msgspec.DecodeError:
+        return None
+    return [*map(Timestamp, map(_NS_PER_US.__mul__, found))]
+
+
+class _Seconds(dict[bytes, int]):
+    """Text up to the second -> seconds since 1970. Most messages of a batch are of the same one."""
+
+    def __missing__(self, text: bytes) -> int:
         if len(self) >= SECONDS_KEPT:
             self.clear()
-        ns = self[text] = int(parse_rfc3339(text + "Z"))
-        return ns
+        ts = parse_rfc3339(text.decode() + "Z")
+        if rfc3339(ts).encode()[:19] != text:
+            raise ValueError("a leap second, which we write as the second before it")
+        seconds = self[text] = ts // NS_PER_SECOND
+        return seconds
 
 
 _SECONDS = _Seconds()

@@ -14,21 +14,9 @@ from typing import Any, Literal
 import msgspec
 
 from tickstream.events import MARKET_TYPES, Event, wire_fields
-from tickstream.timestamps import Timestamp, rfc3339
+from tickstream.timestamps import TEXTS
 
 TimeFormat = Literal["iso", "us", "ns"]
-
-_CACHE_SIZE = 4096
-
-
-class _Rfc3339(dict[Timestamp, str]):
-    """Timestamp -> its text. A bar's times recur for every symbol, a batch's `ts_recv` for every event."""
-
-    def __missing__(self, ts: Timestamp) -> str:
-        if len(self) >= _CACHE_SIZE:
-            self.clear()
-        text = self[ts] = rfc3339(ts)
-        return text
 
 
 def time_hook(time: TimeFormat) -> Callable[[Any], Any]:
@@ -37,7 +25,7 @@ def time_hook(time: TimeFormat) -> Callable[[Any], Any]:
         return int
     if time == "us":
         return (1000).__rfloordiv__
-    return _Rfc3339().__getitem__
+    return TEXTS.__getitem__
 
 
 class JsonEncoder:

@@ -67,7 +67,13 @@ class CsvEncoder:
         return lines.replace(b"[", layout.prefix).translate(None, b'"]')
 
     def _all_clean(self, texts: set[str | None]) -> bool:
-        """True when none of these texts needs quotes or a guard; they are remembered."""
+        """True when none of these texts needs quotes or a guard; but for plain letters and digits they are remembered.
+
+        Ids are plain, and do not recur.
+        """
+        joined = "".join(text or "" for text in texts)
+        if joined.isalnum() and joined.isascii() and "" not in texts:
+            return True
         if not all(_NEEDS_NOTHING.fullmatch(text) for text in texts if text is not None):
             return False
         if len(self._clean_texts) > _CACHE_SIZE:
