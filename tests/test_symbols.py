@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tickstream.errors import ConfigError, UsageError
 from tickstream.suggestions import did_you_mean, near_matches, shown
-from tickstream.symbols import MAX_FILE_BYTES, SymbolForm, resolve_symbols
+from tickstream.symbols import MAX_FILE_BYTES, SymbolForm, named_symbols, resolve_symbols
 
 FORM = SymbolForm(re.compile(r"[A-Z0-9.]{1,20}"), "upper case, no slash", ("EURUSD", "GBPUSD", "XAUUSD"))
 LISTS = {"majors": ("EURUSD", "GBPUSD"), "metals": ("XAUUSD", "XAGUSD"), "empty": (), "wrong": ("EUR/USD",)}
@@ -20,7 +20,7 @@ LISTS = {"majors": ("EURUSD", "GBPUSD"), "metals": ("XAUUSD", "XAGUSD"), "empty"
 
 def resolve(*args: str, stdin: bytes | None = None, files: tuple[Path, ...] = ()) -> tuple[str, ...]:
     stream = None if stdin is None else io.BytesIO(stdin)
-    return resolve_symbols(args, FORM, files=files, stdin=stream, watchlists=LISTS)
+    return resolve_symbols(named_symbols(args, files=files, stdin=stream, watchlists=LISTS), FORM).symbols
 
 
 def test_symbols_keep_the_order_given_and_are_each_there_once():
@@ -65,7 +65,6 @@ def test_a_closed_stdin_holds_nothing():
 @pytest.mark.parametrize(
     ("wrong", "hint"),
     [
-        ("eurusd", "Did you mean EURUSD?"),
         ("EUR/USD", "Did you mean EURUSD?"),
         ("EUR_USDX", "Did you mean EURUSDX?"),
         ("€€€", ""),
@@ -130,15 +129,15 @@ def test_a_file_that_is_no_list_of_symbols_is_refused():
 def test_without_examples_or_watchlists_the_errors_still_stand():
     bare = SymbolForm(re.compile(r"[A-Z]+"), "letters")
     with pytest.raises(UsageError, match="Name some, such as @majors"):
-        resolve_symbols([], bare)
+        resolve_symbols((), bare)
     with pytest.raises(UsageError, match="there is no watchlist 'x'"):
-        resolve_symbols(["@x"], bare)
+        named_symbols(["@x"])
 
 
 @given(st.lists(st.text(max_size=12), max_size=8))
 def test_whatever_is_typed_gives_symbols_of_the_form_or_a_usage_error(words):
     try:
-        found = resolve_symbols([word for word in words if word != "-"], FORM, watchlists=LISTS)
+        found = resolve(*(word for word in words if word != "-"))
     except (UsageError, ConfigError):
         return
     assert all(FORM.pattern.fullmatch(symbol) for symbol in found)

@@ -115,7 +115,7 @@ def check_config(case: Case) -> Finding:
 def check_symbols(case: Case) -> Finding:
     """The symbols to ask for: what was named, else the config's, else one that the provider surely has."""
     options = case.options
-    case.symbols = the_symbols(case.env, options, case.config, case.spec, case.spec.common_symbols[:1])
+    case.symbols = the_symbols(case.env, options, case.config, case.spec, case.spec.common_symbols[:1]).symbols
     origin = "as named"
     if not (options.symbols or options.symbols_files):
         origin = case.config.value("symbols").origin if case.config.symbols else "none named"

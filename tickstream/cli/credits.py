@@ -90,15 +90,15 @@ def _count(here: Environment, named: Sequence[str], count: int | None, provider:
         return count, "24x7"
     from tickstream.markets import FOREX, market_of
     from tickstream.providers import load
-    from tickstream.symbols import SymbolForm, resolve_symbols
+    from tickstream.symbols import named_symbols, resolve_symbols
 
     spec = load(provider)
-    form = SymbolForm(spec.symbol_pattern, spec.symbol_help, spec.common_symbols)
     config = here.config()
     words = named or config.symbols
     if not words:
         raise UsageError("how many symbols?", hint="Name them, or say --symbols N.")
-    found = resolve_symbols(words, form, stdin=here.stdin, watchlists=config.watchlists)
+    told = named_symbols(words, stdin=here.stdin, watchlists=config.watchlists)
+    found = resolve_symbols(told, spec.symbol_form()).symbols
     return len(found), "forex" if all(market_of(symbol) is FOREX for symbol in found) else "24x7"
 
 

@@ -31,7 +31,7 @@ from tickstream.session.urls import is_loopback, parse_target
 from tickstream.status import RunStatus
 from tickstream.subscriptions import Channel, Subscription
 from tickstream.suggestions import did_you_mean, shown
-from tickstream.symbols import SymbolForm, resolve_symbols
+from tickstream.symbols import Resolved, named_symbols, resolve_symbols
 from tickstream.timestamps import NS_PER_SECOND
 
 if TYPE_CHECKING:
@@ -103,7 +103,8 @@ def live_feed(env: Environment, options: FeedOptions, settings: config.Config) -
     """The feed; leaving the context ends what it started beside the sessions (the demo's simulator)."""
     spec = providers.load(options.provider or settings.text("provider"))
     the_channel(options, spec)
-    symbols = the_symbols(env, options, settings, spec, demo_symbols(spec) if options.demo else ())
+    resolved = the_symbols(env, options, settings, spec, demo_symbols(spec) if options.demo else ())
+    symbols = resolved.symbols
     check_demo(options)
     _check_connections(options, spec, symbols)
     if not options.demo:
@@ -117,15 +118,15 @@ def live_feed(env: Environment, options: FeedOptions, settings: config.Config) -
 
 def the_symbols(
     env: Environment, options: FeedOptions, settings: config.Config, spec: ProviderSpec, otherwise: tuple[str, ...] = ()
-) -> tuple[str, ...]:
+) -> Resolved:
     """The symbols asked for: arguments and files, else the config's, else `otherwise`.
 
-    Raises UsageError and ConfigError as `resolve_symbols` does, UsageError too when there are none.
+    Raises UsageError and ConfigError as `named_symbols` and `resolve_symbols` do.
     """
     named = options.symbols or (() if options.symbols_files else settings.symbols or otherwise)
-    form = SymbolForm(spec.symbol_pattern, spec.symbol_help, spec.common_symbols)
     stdin = None if options.key_stdin else env.stdin
-    return resolve_symbols(named, form, files=options.symbols_files, stdin=stdin, watchlists=settings.watchlists)
+    words = named_symbols(named, files=options.symbols_files, stdin=stdin, watchlists=settings.watchlists)
+    return resolve_symbols(words, spec.symbol_form(the_settings(settings, spec)))
 
 
 def the_channel(options: FeedOptions, spec: ProviderSpec) -> Channel:

@@ -21,7 +21,7 @@ from tickstream.providers import load as load_provider
 from tickstream.schedulers import NAMES, load
 from tickstream.schedulers.base import Job, Scheduler, checked, parse_start
 from tickstream.suggestions import shown
-from tickstream.symbols import SymbolForm, resolve_symbols
+from tickstream.symbols import named_symbols, resolve_symbols
 
 if TYPE_CHECKING:
     from tickstream.cli.environment import Environment
@@ -216,8 +216,11 @@ def _check_symbols(here: Environment, symbols: tuple[str, ...], spec: ProviderSp
     """Complain now about what `capture` would complain about at three in the morning."""
     if "-" in symbols:
         raise UsageError("- stands for stdin, and a scheduled run has none", hint="Name symbols, or a watchlist.")
-    form = SymbolForm(spec.symbol_pattern, spec.symbol_help, spec.common_symbols)
-    resolve_symbols(symbols, form, watchlists=here.config().watchlists)
+    from tickstream.cli.live import the_settings
+
+    config = here.config()
+    settings = the_settings(config, spec)
+    resolve_symbols(named_symbols(symbols, watchlists=config.watchlists), spec.symbol_form(settings))
 
 
 def _check(arguments: list[str]) -> None:

@@ -23,6 +23,7 @@ SHARED = frozenset(
         "loose",
         "polygon_events",
         "quoted",
+        "spec",
         "subscribing",
     }
 )
