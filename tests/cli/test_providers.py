@@ -8,10 +8,11 @@ import re
 import msgspec
 import pytest
 
-from tests.cli.command import run
+from tests.cli.command import Result, run
 from tickstream.cli import providers as command
+from tickstream.cli.mapping import mapping_of, rows
 from tickstream.errors import ExitCode
-from tickstream.providers import all_names, load
+from tickstream.providers import all_names, load, names
 from tickstream.providers.base import ProviderSpec
 from tickstream.subscriptions import Channel
 
@@ -105,3 +106,29 @@ def test_on_a_terminal_the_titles_are_bold():
 def test_an_unknown_provider_is_answered_with_the_near_ones():
     said = run("providers", "tickatlass").failed(ExitCode.USAGE)
     assert "Did you mean tickatlas?" in said
+
+
+@pytest.mark.parametrize("name", names())
+def test_fields_shows_every_field_of_every_message(name):
+    mapping = mapping_of(load(name))
+    out = run("providers", name, "--fields").ok()
+    for message in mapping.messages:
+        assert message.name in out
+        for path, becomes, _ in rows(message):
+            assert re.search(rf"^  {re.escape(path)} +{re.escape(becomes)}", out, re.MULTILINE), (path, becomes)
+        assert [path for path, why in message.dropped.items() if f"{path} ({why})".replace("`", "") not in out] == []
+    found = json.loads(run("providers", name, "--fields", "-o", "json").ok())
+    assert found == msgspec.to_builtins(mapping)
+
+
+class Elsewhere:
+    """A protocol of a module without a package."""
+
+    __module__ = "elsewhere"
+
+
+def test_fields_need_a_provider_that_declares_them(declared):
+    assert "about one provider" in run("providers", "--fields").failed(ExitCode.USAGE)
+    for protocol in (Elsewhere, Result):  # a package without declarations
+        declared(protocol=protocol)
+        assert "does not declare" in run("providers", "tickatlas", "--fields").failed(ExitCode.USAGE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -31,6 +32,9 @@ def providers(
     output: Annotated[
         Literal["table", "json"], typer.Option("--output", "-o", help="How to print the result.")
     ] = "table",
+    fields: Annotated[
+        bool, typer.Option("--fields", help="What each field of its messages becomes, and what is dropped.")
+    ] = False,
 ) -> None:
     """List the providers: what they stream, whether it takes a key, their limits and their hours.
 
@@ -38,11 +42,14 @@ def providers(
     Examples:
       tickstream providers                 all of them
       tickstream providers tickatlas       one in detail, with its error codes
+      tickstream providers kraken --fields    what becomes of each field of its messages
       tickstream providers -o json | jq -r '.[] | select(.keyless != []) | .name'
     """
     from tickstream.providers import all_names, load
 
     here = environment()
+    if fields and name is None:
+        raise UsageError("--fields is about one provider", hint="Such as: tickstream providers kraken --fields")
     if name is None:
         specs = [load(one) for one in all_names()]
         if output == "json":
@@ -57,7 +64,38 @@ def providers(
             f"there is no provider {shown(name)}", hint=f"{did_you_mean(name, all_names())} Providers: {known}.".strip()
         )
     spec = load(name)
+    if fields:
+        here.print(_fields(spec, output, colour=here.colour()))
+        return
     here.print(json_text(record(spec)) if output == "json" else _details(spec, colour=here.colour()))
+
+
+def _fields(spec: ProviderSpec, output: str, *, colour: bool) -> str:
+    """What becomes of each field of its messages. Raises UsageError where that is not declared."""
+    import msgspec
+
+    from tickstream.cli.mapping import mapping_of, rows
+
+    mapping = mapping_of(spec)
+    if mapping is None:
+        raise UsageError(f"{spec.title} does not declare what becomes of its fields", hint="See its documentation.")
+    if output == "json":
+        return json_text(msgspec.to_builtins(mapping))
+    bold, plain = (BOLD, RESET) if colour else ("", "")
+    lines = [f"{bold}{spec.title} ({spec.name}){plain}", ""]
+    for fact in ("time", "numbers", "taker_side", "books", "order"):
+        lines += textwrap.wrap(f"{fact.replace('_', ' ')}: {getattr(mapping, fact)}", 100, subsequent_indent="    ")
+    for message in mapping.messages:
+        if message.becomes:
+            lines += ["", f"{bold}{message.name}{plain}: {message.becomes}"]
+            continue
+        when = [f"channel {one}" for one in message.channels]
+        when += [f"{name} = {value}" for name, value in message.settings.items()]
+        lines += ["", f"{bold}{message.name}{plain} -> {message.event}" + (f" ({', '.join(when)})" if when else "")]
+        lines += [f"  {line}" for line in text_table(("field", "becomes", "how"), rows(message)).splitlines()]
+        if message.dropped:
+            lines.append("  dropped: " + ", ".join(f"{path} ({why})" for path, why in message.dropped.items()))
+    return "\n".join(lines).replace("`", "")
 
 
 def record(spec: ProviderSpec) -> dict[str, Any]:
@@ -151,4 +189,5 @@ def _details(spec: ProviderSpec, *, colour: bool) -> str:
         ]
         table = text_table(("error", "exit", "means"), rows, right={1}, bold_head=colour)
         lines += ["", *table.splitlines(), "", "`tickstream explain CODE` says what to do about one."]
+    lines += ["", f"`tickstream providers {spec.name} --fields` says what becomes of each field of its messages."]
     return "\n".join(lines)
