@@ -276,9 +276,10 @@ sink.refresh()
 
 def start(screen: Terminal, rest: str) -> subprocess.Popen[bytes]:
     env = os.environ | XTERM | {"PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM + rest], stdout=screen.inner, stderr=subprocess.PIPE, env=env, cwd=ROOT
-    )
+    # A process group of its own, as a shell gives it: the kernel never stops those of an orphaned one, which the tests
+    # are in when they run in the background.
+    command = [sys.executable, "-c", PROGRAM + rest]
+    process = subprocess.Popen(command, stdout=screen.inner, stderr=subprocess.PIPE, env=env, cwd=ROOT, process_group=0)
     screen.wait_for(SYMBOLS[0].encode())
     return process
 
