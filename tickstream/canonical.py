@@ -10,6 +10,7 @@ and USDC are coins, not dollars: a pair in one is never taken for a pair in the 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 Kind = Literal["forex", "metal", "crypto", "stock"]
@@ -71,6 +72,15 @@ def parse(word: str) -> Canonical | None:
         return None
     text = word.upper()
     return _pair(text) or _stock(text)
+
+
+def pairs(between: str) -> Callable[[Canonical, object], str | None]:
+    """How a provider spells that has pairs only: the two codes, and what stands between them."""
+
+    def alias(meaning: Canonical, _settings: object) -> str | None:
+        return f"{meaning.base}{between}{meaning.quote}" if meaning.quote else None
+
+    return alias
 
 
 def _pair(text: str) -> Canonical | None:

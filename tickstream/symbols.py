@@ -33,6 +33,8 @@ class SymbolForm(NamedTuple):
     alias: Callable[[Canonical], str | None] | None = None
     name: str = ""
     title: str = "the provider"
+    elsewhere: bool = False
+    """The server is not the provider's own: what there is not at the provider may be there."""
 
 
 class Named(NamedTuple):
@@ -129,7 +131,7 @@ def _symbol(named: Named, form: SymbolForm) -> tuple[str, str | None]:
         return word, None
     if meaning and spelled:
         return spelled, None if spelled.casefold() == word.casefold() else meaning.name
-    if meaning and meaning.sure and meaning.quote and form.alias:
+    if meaning and meaning.sure and meaning.quote and form.alias and not (fits and form.elsewhere):
         raise _not_there(named, meaning, form)
     for candidate in (word, word.upper()):
         if form.pattern.fullmatch(candidate):
@@ -145,7 +147,8 @@ def _spelling(word: str, form: SymbolForm) -> tuple[Canonical | None, str | None
     meaning = parse(word)
     if meaning is None or (meaning.quote and meaning.exchange not in ("", form.name.upper())):
         return None, None
-    return meaning, form.alias(meaning) if form.alias else None
+    spelled = form.alias(meaning) if form.alias else None
+    return meaning, spelled if spelled and form.pattern.fullmatch(spelled) else None
 
 
 def _words(args: Iterable[str], files: Iterable[Path], stdin: BinaryIO | None) -> Iterator[tuple[str, str]]:
@@ -216,7 +219,7 @@ def _suggestion(word: str, form: SymbolForm) -> str:
     bare = re.sub(r"[^A-Z0-9]", "", word.upper())
     if said := _other_spelling(word, form):
         return said
-    if form.pattern.fullmatch(bare):
+    if form.pattern.fullmatch(bare) and not (form.alias and parse(word)):
         return f"Did you mean {bare}?"
     return did_you_mean(bare, form.common)
 
@@ -230,5 +233,5 @@ def _other_spelling(word: str, form: SymbolForm) -> str:
     if (spelled := form.alias(here)) and spelled != word:
         return f"Did you mean {spelled}?"
     if here.quote == "USD" and (spelled := form.alias(here._replace(quote="USDT"))):
-        return f"Did you mean {spelled}? It is in USDT, a coin that is to be worth a dollar."
+        return f"Did you mean {spelled}? That is in USDT, a coin, not in dollars."
     return ""

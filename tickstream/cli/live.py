@@ -126,7 +126,9 @@ def the_symbols(
     named = options.symbols or (() if options.symbols_files else settings.symbols or otherwise)
     stdin = None if options.key_stdin else env.stdin
     words = named_symbols(named, files=options.symbols_files, stdin=stdin, watchlists=settings.watchlists)
-    return resolve_symbols(words, spec.symbol_form(the_settings(settings, spec)))
+    form = spec.symbol_form(the_settings(settings, spec))
+    elsewhere = not options.demo and the_url(options, settings, spec).value != spec.url
+    return resolve_symbols(words, form._replace(elsewhere=elsewhere))
 
 
 def the_channel(options: FeedOptions, spec: ProviderSpec) -> Channel:

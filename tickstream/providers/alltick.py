@@ -18,13 +18,14 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Any, ClassVar
 from urllib.parse import quote, urlsplit
 
 import msgspec
 
 from tickstream import markets
+from tickstream.canonical import Canonical
 from tickstream.errors import Forbidden, InvalidKey, ProviderError, RateLimited
 from tickstream.events import MarketEvent, Trade
 from tickstream.providers import loose
@@ -311,6 +312,22 @@ COMMON_SYMBOLS = (
 )
 # fmt: on
 
+
+def alias(meaning: Canonical, settings: Mapping[str, str]) -> str | None:
+    """In v1 metals have names, coins are in USDT and a stock has its country behind it; `simple` has bare tickers."""
+    if settings.get("mode") == "simple":
+        return meaning.name
+    match meaning.kind:
+        case "stock":
+            return f"{meaning.base}.US"
+        case "metal":
+            return next((code for code, name in _METALS.items() if name == meaning.name), None)
+        case "crypto":
+            return meaning.name if meaning.quote == "USDT" else None
+        case _:
+            return meaning.name
+
+
 SPEC = ProviderSpec(
     name=NAME,
     title="AllTick",
@@ -336,6 +353,7 @@ SPEC = ProviderSpec(
     market_of=market_of,
     group_of=group_of,
     reconnect_s=APART_S,
+    alias=alias,
 )
 
 AllTickProtocol.spec = SPEC

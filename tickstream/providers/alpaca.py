@@ -18,13 +18,14 @@ Left out: conditions, tape, trade count and VWAP; `l` (limits) and `i` (imbalanc
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import msgspec
 
 from tickstream import markets
+from tickstream.canonical import Canonical
 from tickstream.errors import (
     AuthTimeout,
     ConnectionLimit,
@@ -334,6 +335,18 @@ COMMON_SYMBOLS = (
 )
 # fmt: on
 
+
+def alias(meaning: Canonical, _settings: Mapping[str, str]) -> str | None:
+    """Stocks of the United States by ticker, and crypto. There are no currencies and no metals."""
+    match meaning.kind:
+        case "stock":
+            return meaning.base
+        case "crypto":
+            return f"{meaning.base}/{meaning.quote}"
+        case _:
+            return None
+
+
 SPEC = ProviderSpec(
     name=NAME,
     title="Alpaca",
@@ -356,6 +369,7 @@ SPEC = ProviderSpec(
     heartbeat="none; Alpaca answers our ping every 10 s",
     market_of=market_of,
     group_of=group_of,
+    alias=alias,
 )  # fmt: skip
 
 AlpacaProtocol.spec = SPEC

@@ -10,12 +10,13 @@ Updates are numbered without holes, and so are trades (convention).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import msgspec
 
 from tickstream import numbers
+from tickstream.canonical import Canonical
 from tickstream.errors import ConnectionLost, ProviderError, RateLimited, TickstreamError
 from tickstream.events import Bar, BookSnapshot, BookUpdate, MarketEvent, Quote, Side, Trade
 from tickstream.providers import loose
@@ -254,6 +255,12 @@ _TAKES: dict[str, tuple[msgspec.json.Decoder[Any], Callable[[Any, str, Timestamp
 _PARTIAL = re.compile(r"depth[0-9]+(@[0-9]+ms)?")
 """`depth20@100ms` is the best of a book, whole each time; `depth@100ms` are the updates of a whole one."""
 
+
+def alias(meaning: Canonical, _settings: Mapping[str, str]) -> str | None:
+    """The codes in one word. There are no pairs in dollars (convention), only in coins that are to be worth one."""
+    return meaning.name if meaning.kind == "crypto" and "USD" not in meaning[1:3] else None
+
+
 # fmt: off
 ERRORS = (
     ErrorCode("0", "Binance does not know a property", _REPORT, ProviderError),
@@ -294,6 +301,7 @@ SPEC = ProviderSpec(
         "5 messages a second from us, 300 attempts to connect in 5 minutes from one address",
     ),
     heartbeat="Binance, a ping every 20 s",
+    alias=alias,
 )
 
 BinanceProtocol.spec = SPEC

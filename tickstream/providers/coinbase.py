@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from tickstream.canonical import pairs
 from tickstream.errors import InvalidKey, ProviderError, RateLimited, SymbolRefused
 from tickstream.events import Gap
 from tickstream.keys import Secret
@@ -361,6 +362,7 @@ SPEC = ProviderSpec(
     ),
     heartbeat="Coinbase, every second for each product",
     market_of=lambda _symbol: ALWAYS,
+    alias=pairs("-"),
 )
 
 CoinbaseProtocol.spec = SPEC

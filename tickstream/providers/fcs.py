@@ -16,12 +16,14 @@ A bar comes again with each change, and none is marked as closed.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import quote
 
 import msgspec
 
 from tickstream import markets, numbers
+from tickstream.canonical import Canonical
 from tickstream.errors import AuthTimeout, Forbidden, InvalidKey, TickstreamError
 from tickstream.events import Bar, MarketEvent, Quote
 from tickstream.numbers import Number
@@ -350,6 +352,22 @@ COMMON_SYMBOLS = (
 )
 # fmt: on
 
+
+def alias(meaning: Canonical, _settings: Mapping[str, str]) -> str | None:
+    """A pair by itself means the one of FX, of a coin the one of Binance, which has none in dollars.
+
+    A stock needs its exchange, but for those that the page names.
+    """
+    match meaning.kind:
+        case "stock":
+            symbol = f"{meaning.exchange or 'NASDAQ'}:{meaning.base}"
+            return symbol if meaning.exchange or symbol in COMMON_SYMBOLS else None
+        case "crypto":
+            return f"BINANCE:{meaning.name}" if "USD" not in meaning[1:3] else None
+        case _:
+            return f"FX:{meaning.name}"
+
+
 SPEC = ProviderSpec(
     name=NAME,
     title="FCS API",
@@ -371,6 +389,7 @@ SPEC = ProviderSpec(
     limits=("about one update a second for each symbol", "limits of connections and symbols are not published"),
     heartbeat="either side may ping; ours every 25 s",
     market_of=market_of,
+    alias=alias,
 )
 
 FcsProtocol.spec = SPEC

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from tickstream import numbers
+from tickstream.canonical import pairs
 from tickstream.checked_book import CheckedBook
 from tickstream.errors import ProviderError, RateLimited
 from tickstream.events import Bar, BookSnapshot, BookUpdate, MarketEvent, Quote, Trade
@@ -288,6 +289,7 @@ SPEC = ProviderSpec(
     settings={"depth": ("10", "25", "100", "500", "1000"), "interval": tuple(INTERVALS)},
     site="https://docs.kraken.com",
     free_tier="all of it: market data needs no key",
+    alias=pairs("/"),
     limits=("about 150 attempts to connect in 10 minutes from one address, then none for 10 minutes",),
     heartbeat="Kraken, every second in which there is nothing else",
 )

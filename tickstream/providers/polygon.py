@@ -8,13 +8,14 @@ those are in our schema is in polygon_events.py.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any, ClassVar
 
 import msgspec
 
 from tickstream import markets
+from tickstream.canonical import Canonical
 from tickstream.errors import AuthTimeout, ConnectionLimit, Forbidden, InvalidKey, ProviderError
 from tickstream.events import joined
 from tickstream.providers import polygon_events as wire
@@ -253,6 +254,18 @@ COMMON_SYMBOLS = (
 )
 # fmt: on
 
+
+def alias(meaning: Canonical, _settings: Mapping[str, str]) -> str | None:
+    """Metals are among the currencies (convention)."""
+    match meaning.kind:
+        case "stock":
+            return meaning.base
+        case "crypto":
+            return f"{meaning.base}-{meaning.quote}"
+        case _:
+            return f"{meaning.base}/{meaning.quote}"
+
+
 SPEC = ProviderSpec(
     name=NAME,
     title="Polygon",
@@ -282,6 +295,7 @@ SPEC = ProviderSpec(
     ),
     heartbeat="none but WebSocket pings; ours every 25 s",
     market_of=market_of,
+    alias=alias,
 )
 
 PolygonProtocol.spec = SPEC

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from tickstream import numbers
+from tickstream.canonical import pairs
 from tickstream.credits import CreditRates, Plan
 from tickstream.errors import AuthTimeout, ConnectionLimit, Forbidden, InvalidKey, SessionStale
 from tickstream.events import Account, Bar, Glimpses
@@ -391,7 +392,7 @@ SPEC = ProviderSpec(
     ),
     free_tier="none: streaming begins with the Starter plan",
     heartbeat="the server, every 30 s",
-    settings={"auth_field": ("key", "api_key")},
+    settings={"auth_field": ("key", "api_key")}, alias=pairs(""),
 )
 # fmt: on
 
