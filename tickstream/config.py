@@ -54,6 +54,8 @@ SETTINGS = {
 _PROVIDER_NAMES = ("url", "plan", "key", "key_command", "plans")
 _PLAN_NAMES = ("price_usd", "credits_per_push", "max_symbols", "daily_quota", "streaming")
 UNLIMITED = "unlimited"
+ANY_TEXT = ("",)
+"""The values that a provider's own setting allows when it is for the provider to judge: a fingerprint, for one."""
 
 
 class Value(NamedTuple):
@@ -273,7 +275,7 @@ def _unknown(name: str, known: tuple[str, ...]) -> tuple[str, str]:
 
 def _not_among(value: str, choices: tuple[str, ...]) -> tuple[str, str] | None:
     """The value is not quoted: in a provider's section it may be a key in the wrong place."""
-    if value in choices:
+    if value in choices or choices == ANY_TEXT:
         return None
     return f"the value is none of {', '.join(choices)}", did_you_mean(value, choices)
 

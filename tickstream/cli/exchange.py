@@ -11,6 +11,7 @@ from tickstream.providers.base import FeedProtocol, Phase
 from tickstream.session.closing import closing_error
 from tickstream.session.context import Wire
 from tickstream.session.frames import PING, PONG, FrameBatch
+from tickstream.session.rest import rest_of
 
 
 class Exchange:
@@ -29,6 +30,7 @@ class Exchange:
         self._error: TickstreamError | None = None
         self._notices: list[Notice] = []
         self._pings = 0
+        self._rest = rest_of(protocol, wire, clock)
         self._sent: tuple[bytes, float] | None = None
         self._pong_ms: float | None = None
         protocol.open(clock.monotonic())
@@ -66,6 +68,8 @@ class Exchange:
         return out
 
     def _turn(self, now: float, deadline: float) -> None:
+        if self._rest is not None:
+            self._rest.turn()
         for payload in self.protocol.frames_to_send(now):
             self._wire.send(payload)
         planned = self.protocol.next_deadline()

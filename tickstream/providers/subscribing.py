@@ -18,6 +18,8 @@ from tickstream.timestamps import Timestamp
 
 Message = TypeVar("Message")
 
+Request = dict[str, Any] | msgspec.Raw
+
 REPLY_TIMEOUT_S = 10.0
 """For the answers to all requests; then data is waited for without them."""
 LONGEST_LIST = 8 * 2**20
@@ -71,7 +73,7 @@ class SubscribingFeed(JsonFeed[Message]):
     def __init__(self, feed: Feed) -> None:
         super().__init__(feed)
         self.continuity = Continuity(self.spec.name)
-        self._requests: list[tuple[float, dict[str, Any]]] = []
+        self._requests: list[tuple[float, Request]] = []
         """With the time before which it is not to be sent."""
         self._next_send = 0.0
         self._begin_at: float | None = None
@@ -82,8 +84,8 @@ class SubscribingFeed(JsonFeed[Message]):
     # --- what a subclass says --------------------------------------------------------------------------------------
 
     @abstractmethod
-    def request(self, symbols: list[str]) -> dict[str, Any]:
-        """The request for these symbols."""
+    def request(self, symbols: list[str]) -> Request:
+        """The request for these symbols; a Raw is sent as it is, be it JSON or not."""
 
     def begin(self, symbols: tuple[str, ...], now: float) -> None:
         """Ask for these symbols, or for what has to be known before."""
@@ -97,7 +99,7 @@ class SubscribingFeed(JsonFeed[Message]):
         """A setting of the provider, or its default."""
         return self.feed.settings.get(name, self.spec.settings[name][0])
 
-    def send(self, request: dict[str, Any], not_before: float = 0.0) -> None:
+    def send(self, request: Request, not_before: float = 0.0) -> None:
         """Send this when its turn comes."""
         self._requests.append((not_before, request))
 

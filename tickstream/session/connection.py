@@ -14,6 +14,7 @@ from tickstream.session.closing import closing_error
 from tickstream.session.context import SessionContext, Wire
 from tickstream.session.frames import PING, PONG, Control, FrameBatch
 from tickstream.session.outbox import Outbox
+from tickstream.session.rest import RestDesk, rest_of
 from tickstream.session.watchdog import PONG_TIMEOUT_S, PROBE_TIMEOUT_S, Watchdog
 from tickstream.status import SessionStatus
 
@@ -52,6 +53,7 @@ class Connection:
         self._quota_used_up = False
         self._missed_a_pong = False
         self._wrong_books: deque[str] = deque()
+        self._rest = rest_of(protocol, wire, context.clock)
         self.live = False
         self.got_data = False
 
@@ -74,6 +76,8 @@ class Connection:
             while not self._stop.is_set():
                 if self._wrong_books:
                     self._begin_books_anew()
+                if self._rest is not None:
+                    self._make_requests(self._rest)
                 for payload in self._protocol.frames_to_send(self._clock.monotonic()):
                     self._wire.send(payload)
                 self._look_at_the_time(self._read())
@@ -95,6 +99,13 @@ class Connection:
         while self._wrong_books:
             symbols[self._wrong_books.popleft()] = None
         self._protocol.resubscribe(tuple(symbols), self._clock.monotonic())
+
+    def _make_requests(self, rest: RestDesk) -> None:
+        try:
+            rest.turn()
+        finally:
+            if self._protocol.has_events:
+                self._deliver(0)
 
     # --- reading -----------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ import msgspec
 from tickstream.clock import Clock
 from tickstream.credits import CreditMeter
 from tickstream.providers.base import ConnectRequest, ProviderSpec
+from tickstream.providers.rest import RestAnswer, RestRequest
 from tickstream.session.frames import FrameBatch
 
 
@@ -19,6 +20,8 @@ class Wire(Protocol):
 
     @property
     def bytes_received(self) -> int: ...
+    @property
+    def fetch(self) -> Callable[[RestRequest], RestAnswer]: ...
 
     def receive(self, timeout: float) -> FrameBatch | None: ...
     def send(self, payload: bytes) -> None: ...

@@ -32,6 +32,7 @@ LONGEST_KEY = 512
 MAX_SHOWN = 200
 RETRY_AFTER_CAP_S = 3600.0
 
+_CHUNK = re.compile(rb"([0-9a-fA-F]{1,6})[^\r\n]*\r\n")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 
 
@@ -118,6 +119,22 @@ def _dechunked(body: bytes) -> bytes:
         out += body[match.end() : match.end() + size]
         body = body[match.end() + size :]
     return out
+
+
+def unchunked(body: bytes) -> bytes | None:
+    """A whole body out of its chunks (RFC 9112 section 7.1); None when it is not whole."""
+    pieces: list[bytes] = []
+    at = 0
+    while match := _CHUNK.match(body, at):
+        size = int(match[1], 16)
+        if size == 0:
+            return b"".join(pieces)
+        at = match.end() + size
+        if body[at : at + 2] != b"\r\n":
+            return None
+        pieces.append(body[match.end() : at])
+        at += 2
+    return None
 
 
 # --- the table -------------------------------------------------------------------------------------------------------

@@ -40,6 +40,24 @@ def tls_context(ca_file: str | None) -> ssl.SSLContext:
     return context
 
 
+def pinned_context() -> ssl.SSLContext:
+    """No authority is asked, and no name is looked at: whoever uses it compares the certificate with a pin, or sends
+    nothing. TLS 1.2 at least."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def certificate_of(sock: socket) -> bytes:
+    """The certificate (DER) that the other side has shown on a connected `ssl.SSLSocket`."""
+    assert isinstance(sock, ssl.SSLSocket)
+    shown = sock.getpeercert(binary_form=True)
+    assert shown is not None  # a server without one ends the handshake
+    return shown
+
+
 def start_tls(sock: socket, target: Target, context: ssl.SSLContext, step: Step) -> ssl.SSLSocket:
     """TLS on a connected socket. Raises TlsError (fatal), HandshakeError (the other side does not speak TLS)."""
     # A name may end in a dot, which certificates do not write.
@@ -92,19 +110,28 @@ class Handshake(msgspec.Struct, frozen=True):
     cipher: str
     issuer: str
     expires: str
-    """The certificate's last moment, as OpenSSL writes it: `Jan  5 09:34:43 2027 GMT`."""
+    """The certificate's last moment, as OpenSSL writes it: `Jan  5 09:34:43 2027 GMT`. Empty where it is pinned."""
+
+    @property
+    def pinned(self) -> bool:
+        """True where a pin stands for all that is usually asked of a certificate."""
+        return not self.expires
 
     @property
     def expires_s(self) -> int:
-        """The same in seconds since 1970."""
+        """The same in seconds since 1970; not for a pinned one."""
         return ssl.cert_time_to_seconds(self.expires)
 
     def __str__(self) -> str:
+        if self.pinned:
+            return f"{self.version}, {self.cipher}, the certificate that is pinned"
         return f"{self.version}, {self.cipher}, certificate valid until {self.expires}, issued by {self.issuer}"
 
 
-def handshake_of(sock: Any) -> Handshake:
-    """What was agreed on a connected `ssl.SSLSocket` that has verified the certificate of the other side."""
+def handshake_of(sock: Any, *, pinned: bool = False) -> Handshake:
+    """What was agreed on a connected `ssl.SSLSocket`, whose certificate was verified, or is `pinned`."""
+    if pinned:
+        return Handshake(sock.version(), sock.cipher()[0], "", "")
     certificate = sock.getpeercert()
     names = {name: value for part in certificate["issuer"] for name, value in part}
     shown = [names[name] for name in ("commonName", "organizationName") if name in names]

@@ -12,9 +12,8 @@ import socket
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
-
-import msgspec
 
 from tickstream import __version__
 from tickstream.clock import Clock
@@ -28,12 +27,12 @@ from tickstream.errors import (
 )
 from tickstream.keys import Secret
 from tickstream.providers.base import ConnectRequest
+from tickstream.providers.rest import RestAnswer, RestRequest
 from tickstream.session.byte_stream import ByteStream
 from tickstream.session.causes import why
-from tickstream.session.dialling import Step, StepBegins, StepDone, Steps, connect_tcp, open_tunnel, peer_of, resolve
+from tickstream.session.dialling import Step, StepBegins, StepDone, Steps, peer_of
 from tickstream.session.frames import (
     CLOSE,
-    MAX_MESSAGE,
     PING,
     PONG,
     TEXT,
@@ -44,10 +43,13 @@ from tickstream.session.frames import (
     encode_frame,
 )
 from tickstream.session.http import readable
-from tickstream.session.proxies import Proxy, choose_proxy
-from tickstream.session.tls import Handshake, handshake_of, start_tls, tls_context
+from tickstream.session.reaching import DialOptions, Route
+from tickstream.session.rest import fetch
+from tickstream.session.tls import Handshake
 from tickstream.session.upgrade import BODY_TIMEOUT_S, GuardedSocket, header_lines, upgrade_error
-from tickstream.session.urls import Target, parse_target, refuse_plaintext, refuse_plaintext_peer
+from tickstream.session.urls import Target, parse_target
+
+__all__ = ["DialOptions", "Transport", "dial"]
 
 SEND_TIMEOUT_S = 10.0
 """A server that does not take a message of ours within this time is gone."""
@@ -57,25 +59,6 @@ LINGER_S = 0.5
 """How long we wait for the end of the stream once all is said: closing earlier would reset the connection."""
 MAX_CLOSING_DATA = 16 * 2**20
 """Bytes of data taken while closing: a server that goes on sending is not listened to for ever."""
-
-
-class DialOptions(msgspec.Struct, frozen=True):
-    """How to connect. Times are in seconds, one deadline for each step; sizes in bytes.
-
-    `env` is looked at for proxies only. `ca_file` adds an authority to the system's.
-    """
-
-    ca_file: str | None = None
-    env: Mapping[str, str] = {}
-    allow_plaintext: bool = False
-    max_message: int = MAX_MESSAGE
-    binary: bool = False
-    resolve_timeout_s: float = 10.0
-    tcp_timeout_s: float = 10.0
-    tls_timeout_s: float = 10.0
-    upgrade_timeout_s: float = 10.0
-    message_timeout_s: float = 30.0
-    """How long a message that has begun may take to be complete."""
 
 
 def dial(
@@ -95,56 +78,29 @@ def dial(
     HandshakeError, or what the HTTP answer means (http.ANSWERS).
     """
     target = parse_target(request.url)
-    has_key = bool(_secrets(request))
-    refuse_plaintext(target, has_key, options.allow_plaintext)
-    proxy = choose_proxy(target, options.env)
-    context = tls_context(options.ca_file) if target.secure else None
+    secrets = _secrets(request)
+    route = Route(target, options, has_key=bool(secrets), pin=request.tls_pin)
     steps = Steps(clock, stop, on_step, on_begin)
     try:
-        sock = _reach(target, proxy, options, steps)
+        sock = route.connect(steps, on_tls)
         try:
-            host, peer = peer_of(sock)
-            refuse_plaintext_peer(target, host, has_key, options.allow_plaintext)
-            if context is not None:
-                with steps.begin("tls", options.tls_timeout_s) as step:
-                    sock = start_tls(sock, target, context, step)
-                    handshake = handshake_of(sock)
-                    step.detail = str(handshake)
-                    if on_tls is not None:
-                        on_tls(handshake)
+            peer = peer_of(sock)[1]
             with steps.begin("upgrade", options.upgrade_timeout_s) as step:
                 headers, received = _upgrade(sock, request, target, step, steps, clock)
                 step.detail = "HTTP 101"
-            redact = Secret.redactor(_secrets(request))
-            return Transport(ByteStream(sock, clock, received), clock, options, headers, peer, redact)
+            redact = Secret.redactor(secrets)
+            transport = Transport(ByteStream(sock, clock, received), clock, options, headers, peer, redact)
         except BaseException:
             sock.close()
             raise
     except OSError as error:  # no step expects it: out of file descriptors, for one
         raise NetworkError(f"Cannot connect to {target.authority}: {why(error)}.") from None
+    transport.fetch = partial(fetch, route=route, steps=steps.silent())
+    return transport
 
 
 def _secrets(request: ConnectRequest) -> list[Secret]:
     return [*request.secrets, *(value for value in request.headers.values() if isinstance(value, Secret))]
-
-
-def _reach(target: Target, proxy: Proxy | None, options: DialOptions, steps: Steps) -> socket.socket:
-    """A connected socket, as good as plugged into the target: perhaps through the proxy's tunnel."""
-    hop = proxy or target
-    name = hop.authority if proxy is None else f"the proxy {proxy.authority}"
-    with steps.begin("resolve", options.resolve_timeout_s) as step:
-        addresses = resolve(hop.host, hop.port, step)
-        step.detail = ", ".join(dict.fromkeys(str(address[0]) for _, address in addresses))
-    with steps.begin("tcp", options.tcp_timeout_s) as step:
-        sock = connect_tcp(name, addresses, step)
-        try:
-            if proxy is not None:
-                open_tunnel(sock, proxy, target, steps.part(options.tcp_timeout_s))
-            step.detail = peer_of(sock)[1] if proxy is None else f"through {name}"
-        except BaseException:
-            sock.close()
-            raise
-    return sock
 
 
 def _upgrade(
@@ -177,6 +133,10 @@ def _upgrade(
     return headers, guard.rest()
 
 
+def _nothing_else(request: RestRequest) -> RestAnswer:
+    return RestAnswer(request, error=NetworkError("There is nothing but the stream."))
+
+
 class Transport:
     """One WebSocket connection. One thread uses it; `wake` alone may be called from others."""
 
@@ -205,6 +165,8 @@ class Transport:
         """Why nothing more can be received."""
         self._may_send = True
         self._closed = False
+        self.fetch: Callable[[RestRequest], RestAnswer] = _nothing_else
+        """Make an HTTP request to the same server, on a connection of its own. Thread-safe, never raises."""
 
     @property
     def bytes_received(self) -> int:
