@@ -24,7 +24,18 @@ def _begin_early(request: pytest.FixtureRequest) -> None:
         request.getfixturevalue("laboratory")
 
 
-LONG = ("a_week", "alltick", "alpaca", "coinbase", "fcs", "flat_memory", "keyless", "polygon", "served_captures")
+LONG = (
+    "a_week",
+    "alltick",
+    "alpaca",
+    "coinbase",
+    "every_provider",
+    "fcs",
+    "flat_memory",
+    "keyless",
+    "polygon",
+    "served_captures",
+)
 """Minutes of whole processes, whose parts the other tests drive as well: only with TICKSTREAM_TEST_ALL=1."""
 
 collect_ignore = [] if os.environ.get("TICKSTREAM_TEST_ALL") else [f"test_{name}.py" for name in LONG]
