@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tickstream.timestamps import MAX_NS, NS_PER_SECOND, Timestamp, from_epoch, parse_rfc3339, rfc3339
+from tickstream.timestamps import (
+    MAX_NS,
+    NS_PER_SECOND,
+    TEXTS,
+    TEXTS_KEPT,
+    Timestamp,
+    from_epoch,
+    parse_rfc3339,
+    remember,
+    rfc3339,
+)
 
 MOMENT = Timestamp(1_782_312_840_123_456_789)
 """2026-06-24T14:54:00.123456789Z"""
@@ -126,3 +136,18 @@ def test_nanoseconds_survive_as_a_fraction_of_seconds(ns: int) -> None:
     seconds, below = divmod(ns, NS_PER_SECOND)
     assert from_epoch(f"{seconds}.{below:09d}", NS_PER_SECOND) == ns
     assert from_epoch(ns, 1) == ns
+
+
+@given(moments)
+def test_a_text_that_is_kept_is_the_one_that_is_written(ns: int) -> None:
+    assert TEXTS[Timestamp(ns)] == TEXTS[Timestamp(ns)] == rfc3339(ns)
+
+
+def test_texts_that_were_remembered_are_taken_and_too_many_forgotten() -> None:
+    read = [Timestamp(MOMENT + count * MILLISECOND) for count in range(1000)]
+    for start in range(0, 10 * len(read), len(read)):
+        some = [Timestamp(ts + start * MILLISECOND) for ts in read]
+        texts = [rfc3339(ts) for ts in some]
+        remember(some, texts)
+        assert all(TEXTS[ts] is text for ts, text in zip(some, texts, strict=True))
+        assert len(TEXTS) <= TEXTS_KEPT

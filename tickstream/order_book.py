@@ -36,12 +36,14 @@ class OrderBook:
             side.keys.clear()
         self.apply(bids, asks)
 
-    def apply(self, bids: Sequence[Level], asks: Sequence[Level]) -> None:
-        """Take an update: each level in turn replaces the one of its price."""
+    def apply(self, bids: Sequence[Level], asks: Sequence[Level]) -> bool:
+        """Take an update: each level in turn replaces the one of its price. True if the book is not crossed then."""
         if bids:
             self._set(self._bids, bids)
         if asks:
             self._set(self._asks, asks)
+        bid_keys, ask_keys = self._bids.keys, self._asks.keys
+        return not bid_keys or not ask_keys or bid_keys[-1] < -ask_keys[-1]
 
     @property
     def crossed(self) -> bool:
@@ -65,13 +67,13 @@ class OrderBook:
             if key is None:
                 key = self._new_key(side, text)
             # Nearly all zeros are like 0.000: to strip that takes a sixth of the time of a closer look.
-            if (amount[0] == _ZERO or amount[0] == _MINUS) and (not amount.strip(b"0.") or is_zero(amount)):
-                if known.pop(key, None) is not None:
-                    del keys[bisect_left(keys, key)]
+            if amount[0] <= _ZERO and (not amount.strip(b"0.") or is_zero(amount)):
+                if key in known:
+                    del known[key], keys[bisect_left(keys, key)]
                 continue
             if key not in known:
                 insort(keys, key)
-            known[key] = (text, amount)
+            known[key] = text, amount
 
     def _new_key(self, side: _Side, text: bytes) -> int:
         mantissa, places = _exact(text)

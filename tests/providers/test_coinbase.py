@@ -410,11 +410,12 @@ class TestBooks:
             for changes in ([["sell", "5", "1"]], [["buy", "4", "0"]], [], [["buy", "4", "1"], ["buy", "3", "1"]])
         ]
         at_once, one_by_one = self.book(), self.book()
-        at_once.hear(*messages)
-        for message in messages:
-            one_by_one.hear(message)
+        for some in (messages, messages[1:3], messages[3:]):  # all, one change in each, as many changes as messages
+            at_once.hear(*some)
+            for message in some:
+                one_by_one.hear(message)
         assert golden.as_lines(at_once.events) == golden.as_lines(one_by_one.events)
-        assert len(at_once.all(BookUpdate)) == 5
+        assert len(at_once.all(BookUpdate)) == 5 + 2 + 2
 
     def test_an_older_snapshot_has_no_time(self) -> None:
         one = self.book()

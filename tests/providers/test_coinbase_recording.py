@@ -22,6 +22,8 @@ from tickstream.subscriptions import Channel
 
 MESSAGES = gzip.decompress((DATA / "coinbase" / "exchange_2021.jsonl.gz").read_bytes()).splitlines()
 DECODED = [json.loads(message) for message in MESSAGES]
+LEVELS = 8359
+"""Of all books at the end."""
 PRODUCTS = tuple(sorted({message["product_id"] for message in DECODED if "product_id" in message}))
 
 
@@ -81,8 +83,11 @@ def test_the_size_of_the_batches_makes_no_difference(at_once: int) -> None:
 
 
 def test_every_book_is_uncrossed_and_identical_to_an_independent_reconstruction() -> None:
+    """After each of the 9,946 messages the book it is about has the same ends, as many levels, and the change in it;
+    every 250 messages, after each snapshot and at the end all books are the same to the last level."""
     talk, mirror, stage = replayed(300), Reconstruction(), BookStage()
     events = iter(talk.events)
+    compared = levels = 0
     for number, message in enumerate(DECODED):
         if message["type"] == "subscriptions":
             continue
@@ -92,22 +97,56 @@ def test_every_book_is_uncrossed_and_identical_to_an_independent_reconstruction(
         mirror.take(message)
         if not isinstance(event, BookSnapshot | BookUpdate):
             continue
-        book = stage.books()[event.symbol]
+        compared += 1
+        book, sides = stage.books()[event.symbol], mirror.books[event.symbol]
         bids, asks = book.depth(1)
         bid, ask = mirror.best(event.symbol)
         assert decimal(bids[0][0]) == bid < ask == decimal(asks[0][0])
-        if number % 500 == 0 or isinstance(event, BookSnapshot):
-            _assert_same(stage, mirror)
-    _assert_same(stage, mirror)
+        assert book.counts == (len(sides["buy"]), len(sides["sell"]))
+        if number % 250 == 0 or isinstance(event, BookSnapshot):
+            levels += _same_levels(stage, mirror)
+    assert next(events, None) is None
+    assert compared == 9729, "ten snapshots and 9,719 changes"
+    assert _same_levels(stage, mirror) == LEVELS
+    assert levels == 334_355
     assert stage.withheld == 0
     assert stage.books().keys() == set(PRODUCTS)
 
 
-def _assert_same(stage: BookStage, mirror: Reconstruction) -> None:
+def test_books_kept_a_batch_at_a_time_are_the_same() -> None:
+    talk, mirror, stage = replayed(300), Reconstruction(), BookStage()
+    for message in DECODED:
+        if message["type"] != "subscriptions":
+            mirror.take(message)
+    for start in range(0, len(talk.events), 300):
+        some = talk.events[start : start + 300]
+        assert stage.process(Batch(1, 1, talk.ts, list(some))).events == some
+    assert _same_levels(stage, mirror) == LEVELS
+
+
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_a_single_change_that_is_left_out_would_be_noticed(product: str) -> None:
+    """So the comparison can fail, for every book. It is the last change: none after it mends what is missing then."""
+    mirror, stage = Reconstruction(), BookStage()
+    for message in DECODED:
+        if message["type"] in ("snapshot", "l2update"):
+            mirror.take(message)
+    talk = replayed(300)
+    left_out = [event for event in talk.all(BookUpdate) if event.symbol == product][-1]
+    stage.process(Batch(1, 1, talk.ts, [event for event in talk.events if event is not left_out]))
+    with pytest.raises(AssertionError):
+        _same_levels(stage, mirror)
+
+
+def _same_levels(stage: BookStage, mirror: Reconstruction) -> int:
+    """How many levels were compared in all books."""
+    count = 0
     for product, book in stage.books().items():
         bids, asks = book.depth()
         assert as_decimals(bids) == sorted(mirror.books[product]["buy"].items(), reverse=True)
         assert as_decimals(asks) == sorted(mirror.books[product]["sell"].items())
+        count += len(bids) + len(asks)
+    return count
 
 
 def test_snapshots_are_sorted_with_the_best_first() -> None:

@@ -170,29 +170,28 @@ class BookStage:
 
         The one after them may be in its book, too. To take it again changes nothing: sizes are whole sizes.
         """
-        tracks: dict[str, _Track] = {}
+        books: dict[str, OrderBook] = {}
         last: dict[str, BookUpdate] = {}
         passed = 0
         for event in batch.events:
             if not isinstance(event, BookUpdate):
                 break
             symbol = event.symbol
-            if symbol not in tracks:
-                tracks[symbol] = self._track(batch.session, event)
-            track = tracks[symbol]
-            if not track.good:
-                break
-            book = track.book
+            book = books.get(symbol)
+            if book is None:
+                track = self._track(batch.session, event)
+                if not track.good:
+                    break
+                book = books[symbol] = track.book
             try:
-                book.apply(event.bids, event.asks)
+                if not book.apply(event.bids, event.asks):
+                    break
             except ValueError:
-                break
-            if book.crossed:
                 break
             last[symbol] = event
             passed += 1
-        for symbol, event in last.items():
-            self._took(tracks[symbol], event)
+        for event in last.values():
+            self._took(self._track(batch.session, event), event)
         return passed
 
     def _update(self, track: _Track, event: BookUpdate) -> list[Event]:

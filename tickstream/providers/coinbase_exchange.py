@@ -7,10 +7,10 @@ maker's, that of a ticker the taker's (recorded: the same trade in both).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, repeat
 from operator import attrgetter
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -190,7 +190,7 @@ Message = (
 
 _top = attrgetter("price", "best_bid", "best_bid_size", "best_ask", "best_ask_size")
 _price_size = attrgetter("price", "size")
-_time, _changes = attrgetter("time"), attrgetter("changes")
+_time, _changes, _product = attrgetter("time"), attrgetter("changes"), attrgetter("product_id")
 
 
 # --- one by one: these raise ValueError for what is no number or no time ---------------------------------------------
@@ -302,32 +302,37 @@ def trades(matches: Sequence[Match], ts_recv: Timestamp) -> list[MarketEvent] | 
 
 def changes(updates: Sequence[L2Update], ts_recv: Timestamp) -> list[MarketEvent] | None:
     """`change` of each."""
-    flat = [*chain.from_iterable(chain.from_iterable(map(_changes, updates)))]
+    entries = [*map(_changes, updates)]
+    flat = [*chain.from_iterable(chain.from_iterable(entries))]
     prices, sizes = quoted.numbers(flat[1::3]), quoted.numbers(flat[2::3])
     moments = quoted.moments([*map(_time, updates)])
     if prices is None or sizes is None or moments is None:
         return None
-    levels = zip(prices, sizes, strict=True)
-    out: list[MarketEvent] = []
-    for one, ts in zip(updates, moments, strict=True):
-        bids, asks = _one(one.changes[0][0], levels) if len(one.changes) == 1 else _several(one.changes, levels)
-        out.append(BookUpdate(NAME, one.product_id, ts, ts_recv, bids, asks))
-    return out
+    levels = [*zip(prices, sizes, strict=True)]
+    products = map(_product, updates)
+    if len(levels) == len(updates) and all(entries):  # one change in each
+        return [
+            BookUpdate(NAME, product, ts, ts_recv, (level,), ())
+            if side == "buy"
+            else BookUpdate(NAME, product, ts, ts_recv, (), (level,))
+            for product, ts, side, level in zip(products, moments, flat[::3], levels, strict=True)
+        ]
+    both = map(_sides, entries, repeat(iter(levels)))
+    return [
+        BookUpdate(NAME, product, ts, ts_recv, bids, asks)
+        for product, ts, (bids, asks) in zip(products, moments, both, strict=True)
+    ]
 
 
-_Sides = tuple[tuple[Level, ...], tuple[Level, ...]]
-
-
-def _one(side: Literal["buy", "sell"], levels: Iterable[Level]) -> _Sides:
-    level = (next(iter(levels)),)
-    return (level, ()) if side == "buy" else ((), level)
-
-
-def _several(entries: Iterable[tuple[Side, str, str]], levels: Iterable[Level]) -> _Sides:
-    sides: dict[str, list[Level]] = {"buy": [], "sell": []}
-    for (side, _, _), level in zip(entries, levels, strict=False):
-        sides[side].append(level)
-    return tuple(sides["buy"]), tuple(sides["sell"])
+def _sides(
+    entries: Sequence[tuple[Side, str, str]], levels: Iterator[Level]
+) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
+    """Its bids and its asks, of one message; `levels` are those of all messages."""
+    bids: list[Level] = []
+    asks: list[Level] = []
+    for (side, _, _), level in zip(entries, levels, strict=False):  # in this order: no level is taken for nothing
+        (bids if side == "buy" else asks).append(level)
+    return tuple(bids), tuple(asks)
 
 
 WHOLE: dict[type[Any], Callable[[Any, Timestamp], list[MarketEvent] | None]] = {

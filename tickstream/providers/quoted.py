@@ -50,7 +50,9 @@ def moments(texts: Sequence[str]) -> list[Timestamp] | None:
             return None
         found = _of_few_seconds(joined)
         if found is None:
-            found = [Timestamp(_SECONDS[text[:19].encode()] * NS_PER_SECOND + int(text[20:26]) * 1000) for text in texts]
+            found = [
+                Timestamp(_SECONDS[text[:19].encode()] * NS_PER_SECOND + int(text[20:26]) * 1000) for text in texts
+            ]
     except (TypeError, ValueError):
         return None
     remember(found, texts)
@@ -69,10 +71,10 @@ def _of_few_seconds(joined: bytes) -> list[Timestamp] | None:
         second = joined[at - 10 : at + 9]
         joined = joined.replace(second + b".", b",%d" % _SECONDS[second])
     try:
-        found = _microseconds.decode(b"[" + joined.replace(b"Z,", b",")[1:-1] + b"]")
+        found = _microseconds.decode(b"[0" + (joined + b",").replace(b"Z,", b",") + b"0]")
     except msgspec.DecodeError:
         return None
-    return [*map(Timestamp, map(_NS_PER_US.__mul__, found))]
+    return [*map(Timestamp, map(_NS_PER_US.__mul__, found[1:-1]))]
 
 
 class _Seconds(dict[bytes, int]):
