@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -32,17 +31,6 @@ class TestFinding:
     def test_providers_are_found_by_looking(self) -> None:
         assert "tickatlas" in names()
         assert names() == sorted(names())
-
-    def test_a_package_elsewhere_may_add_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        entry = importlib.metadata.EntryPoint("other", "tickstream.providers.tickatlas:SPEC", "tickstream.providers")
-        unrelated = importlib.metadata.EntryPoint("else", "nowhere:NOTHING", "tickstream.providers")
-
-        def entry_points(*, group: str) -> list[importlib.metadata.EntryPoint]:
-            assert group == "tickstream.providers"
-            return [unrelated, entry]
-
-        monkeypatch.setattr(importlib.metadata, "entry_points", entry_points)
-        assert load("other") is load("tickatlas")
 
     def test_a_name_that_nobody_provides_is_a_wrong_usage(self) -> None:
         with pytest.raises(UsageError, match=r"no provider 'nosuch'(.|\n)*tickatlas"):

@@ -71,9 +71,9 @@ def settings(incomplete: str) -> Offer:
 
 def providers(incomplete: str) -> list[str]:
     """The names of the providers."""
-    from tickstream.providers import names
+    from tickstream.providers import all_names
 
-    return [name for name in names() if name.startswith(incomplete)]
+    return [name for name in all_names() if name.startswith(incomplete)]
 
 
 def channels(incomplete: str) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from tickstream.clock import Clock, SystemClock
-from tickstream.errors import OutputError, UsageError
+from tickstream.errors import OutputError
 
 if TYPE_CHECKING:
     from tickstream.config import Config
@@ -189,12 +189,9 @@ def _user_folder() -> Path | None:
 
 
 def _is_provider(name: str) -> bool:
-    from tickstream.providers import load, names
+    from tickstream.providers import all_names, names
 
-    try:
-        return name in names() or bool(load(name))
-    except UsageError:
-        return False
+    return name in names() or name in all_names()
 
 
 def _unwritable() -> BinaryIO:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from tickstream.cli import completion
 from tickstream.cli.app import environment
-from tickstream.errors import ExitCode, Recovery, UsageError
+from tickstream.errors import ConfigError, ExitCode, Recovery, UsageError
 from tickstream.suggestions import did_you_mean, shown
 
 if TYPE_CHECKING:
@@ -119,9 +120,12 @@ def _paragraph(title: str, meaning: str, advice: str, reaction: str = "") -> str
 
 
 def _specs() -> Iterator[ProviderSpec]:
-    from tickstream.providers import load, names
+    """Of all providers but broken ones of other packages."""
+    from tickstream.providers import all_names, load
 
-    return (load(name) for name in names())
+    for name in all_names():
+        with contextlib.suppress(ConfigError):
+            yield load(name)
 
 
 def _known() -> list[str]:

@@ -10,10 +10,13 @@ import typer
 from tickstream.cli import completion
 from tickstream.cli.app import environment
 from tickstream.cli.tables import BOLD, RESET, json_text, text_table
-from tickstream.errors import UsageError
+from tickstream.errors import ConfigError, UsageError
 from tickstream.suggestions import did_you_mean, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tickstream.cli.environment import Environment
     from tickstream.markets import Market
     from tickstream.providers.base import ErrorCode, ProviderSpec
 
@@ -51,7 +54,7 @@ def providers(
     if fields and name is None:
         raise UsageError("--fields is about one provider", hint="Such as: tickstream providers kraken --fields")
     if name is None:
-        specs = [load(one) for one in all_names()]
+        specs = list(_all(here))
         if output == "json":
             here.print(json_text([record(spec) for spec in specs]))
             return
@@ -68,6 +71,17 @@ def providers(
         here.print(_fields(spec, output, colour=here.colour()))
         return
     here.print(json_text(record(spec)) if output == "json" else _details(spec, colour=here.colour()))
+
+
+def _all(here: Environment) -> Iterator[ProviderSpec]:
+    """All that can be used; of another package's that cannot, a line on stderr says why."""
+    from tickstream.providers import all_names, load
+
+    for name in all_names():
+        try:
+            yield load(name)
+        except ConfigError as broken:
+            here.say(f"tickstream: {broken.message}")
 
 
 def _fields(spec: ProviderSpec, output: str, *, colour: bool) -> str:
@@ -163,7 +177,7 @@ def _key(spec: ProviderSpec) -> str:
 def _details(spec: ProviderSpec, *, colour: bool) -> str:
     interval = "" if spec.bar_interval_s is None else f" (bars of {spec.bar_interval_s // 60} min)"
     markets = [f"{market.name}: {_HOURS.get(market.name, 'see its documentation')}" for market in _markets(spec)]
-    settings = [f"{name}: {', '.join(values)}" for name, values in spec.settings.items()]
+    settings = [f"{name}: {', '.join(values) or 'a text'}" for name, values in spec.settings.items()]
     facts: list[tuple[str, list[str]]] = [
         ("site", [spec.site]),
         ("endpoint", [spec.url]),

@@ -27,9 +27,9 @@ NO_CLOSE_FRAME = 1006
 
 
 def _complete_providers(incomplete: str) -> list[str]:
-    from tickstream.simulator import names
+    from tickstream.simulator import all_names
 
-    return [name for name in names() if name.startswith(incomplete)]
+    return [name for name in all_names() if name.startswith(incomplete)]
 
 
 def _complete_faults(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -42,10 +42,10 @@ def _complete_plans(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def _counterpart(ctx: typer.Context) -> type[Counterpart]:
     """That of the provider which the command line names so far."""
-    from tickstream.simulator import load, names
+    from tickstream.simulator import all_names, load
 
     named = ctx.params.get("provider")
-    return load(named if named in names() else USUAL)
+    return load(named if named in all_names() else USUAL)
 
 
 def simulate(  # noqa: PLR0913, PLR0917 - a command's function has the command's options

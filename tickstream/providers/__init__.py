@@ -1,5 +1,5 @@
 """Providers: one file each, found by looking. A package elsewhere adds one through the entry-point group
-`tickstream.providers` (its value: a `ProviderSpec`)."""
+`tickstream.providers` (its value: a `ProviderSpec`, which says `contract=CONTRACT`'s number)."""
 
 from __future__ import annotations
 
@@ -42,20 +42,50 @@ def names() -> list[str]:
 
 def all_names() -> list[str]:
     """Those, and the ones that packages elsewhere add."""
-    from importlib.metadata import entry_points
+    from tickstream import plugins
 
-    return sorted({*names(), *(entry.name for entry in entry_points(group=ENTRY_POINTS))})
+    return sorted({*names(), *plugins.names(ENTRY_POINTS)})
 
 
 def load(name: str) -> ProviderSpec:
-    """The declaration of a provider. Raises UsageError for a name that nobody provides."""
+    """The declaration of a provider; one in this folder goes before one of the same name elsewhere.
+
+    Raises UsageError for a name that nobody provides, ConfigError for a provider of another package that is broken.
+    """
     if name in names():
         spec: ProviderSpec = importlib.import_module(f"{__name__}.{name}").SPEC
         return spec
-    from importlib.metadata import entry_points
+    from tickstream import plugins
 
-    for entry in entry_points(group=ENTRY_POINTS):
-        if entry.name == name:
-            found: ProviderSpec = entry.load()
-            return found
-    raise UsageError(f"There is no provider {name!r}.", hint=f"Known providers: {', '.join(all_names())}.")
+    added = plugins.load(ENTRY_POINTS, name)
+    if added is None:
+        raise UsageError(f"There is no provider {name!r}.", hint=f"Known providers: {', '.join(all_names())}.")
+    found, package = added
+    if wrong := _wrong(found, name):
+        raise plugins.unusable(name, package, wrong)
+    theirs: ProviderSpec = found
+    return theirs
+
+
+def _wrong(found: object, name: str) -> str:
+    """What is wrong with a declaration from elsewhere; empty if nothing is. Ours are checked by tests."""
+    import inspect
+
+    from tickstream.providers.base import FeedProtocol
+    from tickstream.providers.spec import CONTRACT, ProviderSpec
+
+    if not isinstance(found, ProviderSpec):
+        return f"its entry point is no ProviderSpec, but {type(found).__name__}"
+    kind = found.protocol
+    checks = {
+        f"it says contract={found.contract}, and this tickstream has {CONTRACT}": found.contract != CONTRACT,
+        f"it calls itself {found.name!r}": found.name != name,
+        "its protocol is no FeedProtocol": not (isinstance(kind, type) and issubclass(kind, FeedProtocol)),
+        "its protocol lacks methods of FeedProtocol": inspect.isabstract(kind),
+        "its protocol has another `spec`": getattr(kind, "spec", None) is not found,
+        "it has no channels": not found.channels,
+        "its symbol_pattern refuses its own common_symbols": not all(
+            found.symbol_pattern.fullmatch(symbol) for symbol in found.common_symbols
+        ),
+    }
+    return next((words for words, so in checks.items() if so), "")

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from tickstream.providers.base import FeedProtocol
 
 
+CONTRACT = 1
+"""Of `ProviderSpec` and `FeedProtocol`, for providers of other packages: it grows when these no longer fit."""
+
+
 class ErrorCode(msgspec.Struct, frozen=True):
     """One of a provider's error codes: what it means, what to do, and which exception it becomes.
 
@@ -56,7 +60,7 @@ class ProviderSpec(msgspec.Struct, frozen=True):
     data_silence_s: float = 150.0
     """Without data for this long while a market is open, a symbol is stale."""
     settings: Mapping[str, tuple[str, ...]] = {}
-    """Provider settings in the config file -> the values allowed; the first is the default."""
+    """Provider settings in the config file -> the values allowed; the first is the default. `("",)`: any text."""
     site: str = ""
     """Where people get a key and read the documentation."""
     key_channels: tuple[Channel, ...] | None = None
@@ -75,6 +79,8 @@ class ProviderSpec(msgspec.Struct, frozen=True):
     """Symbol -> its group: only symbols of one can share a connection. None: all can."""
     reconnect_s: float = 0.0
     """The least time from one attempt to connect to the next."""
+    contract: int | None = None
+    """What a provider of another package was written for: `CONTRACT` as it then was, in figures. Ours leave it out."""
     alias: Callable[[Canonical, Mapping[str, str]], str | None] | None = None
     """A pair or a stock, and the settings in force -> its symbol here. None: there is surely no such thing here."""
 

@@ -28,18 +28,28 @@ def names() -> list[str]:
     return [name for name in providers.names() if name in here]
 
 
+def all_names() -> list[str]:
+    """Those, and the ones that packages elsewhere add."""
+    from tickstream import plugins
+
+    return sorted({*names(), *plugins.names(ENTRY_POINTS)})
+
+
 def load(name: str) -> type[Counterpart]:
-    """A provider's counterpart. Raises UsageError for a provider that has none."""
+    """A provider's counterpart. Raises UsageError for a provider that has none, ConfigError for a broken one."""
     if name in names():
         found: type[Counterpart] = importlib.import_module(f"{__name__}.{name}").COUNTERPART
         return found
-    from importlib.metadata import entry_points
+    from tickstream import plugins
+    from tickstream.simulator.counterpart import Counterpart
 
-    for entry in entry_points(group=ENTRY_POINTS):
-        if entry.name == name:
-            other: type[Counterpart] = entry.load()
+    added = plugins.load(ENTRY_POINTS, name)
+    if added is not None:
+        other, package = added
+        if isinstance(other, type) and issubclass(other, Counterpart):
             return other
+        raise plugins.unusable(name, package, "its simulator is no Counterpart")
     raise UsageError(
         f"There is no simulator of {shown(name)}.",
-        hint=f"{did_you_mean(name, names())} There are simulators of {', '.join(names())}.".strip(),
+        hint=f"{did_you_mean(name, all_names())} There are simulators of {', '.join(all_names())}.".strip(),
     )
