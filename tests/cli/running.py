@@ -86,19 +86,28 @@ class Kept(Sink):
 
     def __init__(self, fails_with: Exception | None = None, after: int = 0) -> None:
         self.events: list[Event] = []
+        self.offered: list[Event] = []
+        """Those too that it did not take."""
         self.batches = 0
         self.refreshed = 0
         self.closed = 0
         self.lost: int | None = None
         """What it says that it lost; None: it does not count."""
         self._fails_with = fails_with
+        self._failed = False
         self._after = after
 
     def write(self, batch: Batch) -> None:
+        self.offered += batch.events
         if self._fails_with is not None and self.batches >= self._after:
+            self._failed = True
             raise self._fails_with
         self.batches += 1
         self.events += batch.events
+
+    def flush(self) -> None:
+        if self._failed and self._fails_with is not None:
+            raise self._fails_with
 
     def close(self) -> None:
         self.closed += 1

@@ -11,7 +11,7 @@ from tests.cli.running import Kept, Owes, Rig
 from tests.pipeline.events import at, bar, batch, notice
 from tickstream.cli.bounds import Bounds, signal_code
 from tickstream.errors import ExitCode, Incomplete, NetworkError, NoData, OutputError, SymbolRefused
-from tickstream.events import Gap, Notice
+from tickstream.events import Gap, Notice, Summary
 from tickstream.sinks.output import Abandoned, ReaderGone
 
 ONE, TWO, THREE = (batch(n, bar("EURUSD", n)) for n in (1, 2, 3))
@@ -120,6 +120,25 @@ def test_an_output_that_buffers_counts_itself_what_it_could_not_write() -> None:
     assert "2 events in" in rig.said[-1]
     assert "2 dropped" in rig.said[-1]
     assert rig.run.ledger.summary(ExitCode.OK, strict=False).written == 0
+
+
+@pytest.mark.parametrize("failure", [OutputError("the disk is full"), Abandoned(1, torn=False)])
+def test_an_output_that_keeps_accounts_is_given_the_summary_after_it_has_failed(failure: Exception) -> None:
+    sink = Kept(failure, after=1)
+    sink.lost = 1
+    rig = Rig(ONE, TWO, sink=sink, events=True)
+    if isinstance(failure, OutputError):
+        rig.fails(OutputError)
+    else:
+        rig.play()
+    assert isinstance(sink.offered[-1], Summary)
+    assert sink.offered[-1].dropped == 1
+
+
+def test_other_outputs_are_given_nothing_more_after_they_have_failed() -> None:
+    sink = Kept(OutputError("the disk is full"), after=1)
+    Rig(ONE, TWO, sink=sink, events=True).fails(OutputError)
+    assert len(sink.offered) == 2
 
 
 def test_the_first_error_is_the_one_that_is_told() -> None:

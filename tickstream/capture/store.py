@@ -46,8 +46,9 @@ class StoreOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What each new file begins with."""
     rotation: Rotation = Rotation()
     fsync_interval_s: float = 0.5
-    buffer_bytes: int = 64 << 20
-    """Of lines that wait for the writer."""
+    buffer_bytes: int = 16 << 20
+    """Of lines that wait for the writer: a third of a second of the fastest stream that there was. Behind that the
+    queues of the sessions hold more."""
     min_free_bytes: int = 0
     on_disk_full: OnDiskFull = "wait"
     keep_s: float | None = None

@@ -13,6 +13,7 @@ import msgspec
 
 from tickstream.capture import disk, finishing, survey
 from tickstream.capture.buffer import Work
+from tickstream.capture.codec import UNSYNCED_MOST
 from tickstream.capture.folder import Folder
 from tickstream.capture.manifest import FileDeleted, FileFinished
 from tickstream.capture.part_file import PartFile
@@ -22,8 +23,6 @@ from tickstream.capture.rotation import Rotation
 from tickstream.clock import Clock
 from tickstream.errors import ConfigError, InputError, OutputError
 
-UNSYNCED_MOST = 8 << 20
-"""Bytes in memory that are not safe on the disk: with more, a sync does not wait for its time."""
 LOOK_S = 1.0
 """How often free space, the clock and the folder itself are looked at."""
 
@@ -103,7 +102,7 @@ class Writer:
             for key in list(work.units):
                 self.parts.put(key, work.units[key])
                 del work.units[key]
-            if self.parts.held > UNSYNCED_MOST:
+            if self.parts.held > UNSYNCED_MOST:  # a sync does not wait for its time
                 self.parts.sync()
 
     def look(self) -> None:

@@ -63,8 +63,11 @@ class Ending:
             self._ledger.discarded += discarded
         error = self._attempt(self._last_words)
         summary = self._ledger.summary(error.exit_code if error else code, strict=self._bounds.strict)
-        if self._parts.events_in_data:
-            error = error or self._attempt(partial(self._parts.sink.write, self._batch([summary])))
+        keeps_accounts = self._parts.lost is not None  # it has a place for the summary where data finds none any more
+        if self._parts.events_in_data and (keeps_accounts or error is None):
+            self._output_ended = self._output_ended and not keeps_accounts
+            failed = self._attempt(partial(self._parts.sink.write, self._batch([summary])))
+            error = error or failed
         try:
             self._parts.sink.close()
         finally:

@@ -49,7 +49,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     slow: str = "the reader of the output is slow; reading from the provider goes on while there is room"
     """What to say when a write waits for long."""
     lost: Callable[[], int] | None = None
-    """How many market events the sink was given and could not write, if it counts them itself, as one that buffers."""
+    """How many market events the sink was given and could not write, if it counts them itself, as one that buffers.
+    Such a sink is given the summary too after it has failed."""
     on_quarantined: Callable[[list[Quarantined]], None] | None = None
 
 
