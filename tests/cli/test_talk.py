@@ -147,20 +147,14 @@ def calmly(*events: Event, level: int = NORMAL) -> list[str]:
     return err.getvalue().splitlines()
 
 
-def test_a_calm_run_says_only_what_somebody_has_to_look_at() -> None:
-    up = [SessionEvent("tickatlas", 1, epoch, TS, "up") for epoch in (4, 5)]
-    events = [
-        SessionEvent("tickatlas", 1, 4, TS, "connecting"), up[0], Account("tickatlas", TS, "pro"),
-        SessionEvent("tickatlas", 1, 4, TS, "down", "gone"), up[1], Notice("tickatlas", TS, "code", "words"),
-        SessionEvent("tickatlas", 1, 5, TS, "closed"), summary(),
+def test_a_calm_run_says_only_what_calls_for_action_and_the_summary() -> None:
+    heals = [
+        SessionEvent("tickatlas", 1, 4, TS, "connecting"), SessionEvent("tickatlas", 1, 4, TS, "up"),
+        Account("tickatlas", TS, "pro"), SessionEvent("tickatlas", 1, 4, TS, "down", "gone"),
+        Gap("tickatlas", ("EURUSD",), "disconnect", TS, TS, missed=2), SessionEvent("tickatlas", 1, 5, TS, "up"),
+        Notice("tickatlas", TS, "stale", "no data for 150 s"), Notice("tickatlas", TS, "torn", "repaired"),
     ]  # fmt: skip
-    said = calmly(*events)
-    assert [line.partition(" ")[2][:12] for line in said] == [
-        "look",
-        "tickatlas: d",
-        "tickatlas: l",
-        "code: words",
-        "summary: 0 e",
-    ]
-    assert "live again (connection 5)" in said[2], "it was down: that it is up again is worth a line"
-    assert len(calmly(*events, level=VERBOSE)) == 9
+    calls = [Notice("tickatlas", TS, "disk_full", "words"), Notice("tickatlas", TS, "symbol_refused", "words")]
+    said = calmly(*heals, *calls, summary())
+    assert [line.partition(" ")[2][:12] for line in said] == ["look", "disk_full: w", "symbol_refus", "summary: 0 e"]
+    assert len(calmly(*heals, *calls, summary(), level=VERBOSE)) == 2 + len(heals) + len(calls) + 1

@@ -10,15 +10,22 @@ import msgspec
 from tickstream.cli.environment import Environment
 from tickstream.errors import ExitCode, OutputError, TickstreamError
 from tickstream.events import Account, Event, Gap, MarketEvent, Notice, SessionEvent, Summary
+from tickstream.pipeline.gaps import REFUSALS
 from tickstream.timestamps import Timestamp, rfc3339
 
 QUIET, NORMAL, VERBOSE, DEBUG = -1, 0, 1, 2
+CALLS_FOR_ACTION = REFUSALS | {
+    "clock_skew", "disk_full", "disk_writable", "file_vanished", "low_space", "manifest_vanished", "network_folder",
+    "not_deleted", "not_finished", "sync_failed",
+}  # fmt: skip
+"""Notices of what does not mend itself: names that are wrong, a clock, a disk; and that the disk is well again."""
 
 
 class Talk:
     """`level` is QUIET (-q), NORMAL, VERBOSE (-v) or DEBUG (-vv). `muted` while a table owns the terminal.
 
-    `calm`: what is just as it should be is said from VERBOSE on only: a run that nobody watches mails its stderr.
+    `calm`: a run that nobody watches, and that keeps a record of all this, mails its stderr: of events it says the
+    summary and what calls for action; of what mends itself, as lost connections and their gaps, only from VERBOSE on.
     """
 
     def __init__(self, env: Environment, level: int = NORMAL, log_format: str = "text", *, calm: bool = False) -> None:
@@ -27,8 +34,6 @@ class Talk:
         self._json = log_format == "json"
         self._calm = calm and level < VERBOSE
         self._encoder = msgspec.json.Encoder(enc_hook=_encode)
-        self._up: set[int] = set()
-        """Sessions that were up before."""
         self._drawn = False
         self.muted = False
 
@@ -56,7 +61,7 @@ class Talk:
 
     def event(self, event: Event) -> None:
         """Say what happened to the stream."""
-        if isinstance(event, MarketEvent) or self._level < NORMAL or (self._as_it_should_be(event) and self._calm):
+        if isinstance(event, MarketEvent) or self._level < NORMAL or (self._calm and not _has_to_be_said(event)):
             return
         if self._json:
             self._say(self._encoder.encode(event).decode())
@@ -80,16 +85,6 @@ class Talk:
         logger.setLevel(logging.DEBUG if self._level >= DEBUG else logging.INFO)
         logger.propagate = False
 
-    def _as_it_should_be(self, event: Event) -> bool:
-        """Nothing that anybody has to look at. A session that comes up again was down before."""
-        if isinstance(event, SessionEvent) and event.state == "up":
-            first = event.session not in self._up
-            self._up.add(event.session)
-            return first
-        if isinstance(event, SessionEvent):
-            return event.state == "connecting" or (event.state == "closed" and event.reason is None)
-        return isinstance(event, Account)
-
     def _record(self, severity: str, message: str, **more: object) -> None:
         record = {"type": "log", "ts": self._env.clock.now_ns(), "level": severity, "message": message, **more}
         self._say(self._encoder.encode(record).decode())
@@ -110,6 +105,10 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self._talk.line(record.getMessage(), level=VERBOSE, severity=record.levelname.lower())
+
+
+def _has_to_be_said(event: Event) -> bool:
+    return isinstance(event, Summary) or (isinstance(event, Notice) and event.code in CALLS_FOR_ACTION)
 
 
 def describe(event: Event) -> str:
