@@ -245,18 +245,18 @@ def clock_skew(date: str, received_ns: int, round_trip_s: float) -> Skew | None:
     return Skew(ours_s - (theirs_s + 0.5), round_trip_s / 2 + 0.5)
 
 
-def punctuality(late_s: float, skew: Skew | None) -> Finding:
-    """What it means that a candle arrived so many seconds after its end (negative: before it)."""
+def punctuality(late_s: float, skew: Skew | None, moment: str = "its end") -> Finding:
+    """What it means that something arrived so many seconds after its moment (negative: before it)."""
     ours = skew is not None and skew.matters
     verdict, advice = Verdict.THEM, _NEXT[Verdict.THEM]
     if ours:
         verdict, advice = Verdict.YOU, "Set the clock of this machine; see the clock check."
     facts: dict[str, Fact] = {"late_s": round(late_s, 3)}
     if late_s < -SKEW_S:
-        return Finding(f"{-late_s:,.1f} s before its end", Status.WARN, verdict, advice, facts)
+        return Finding(f"{-late_s:,.1f} s before {moment}", Status.WARN, verdict, advice, facts)
     if late_s > LATE_S:
-        return Finding(f"{late_s:,.1f} s after its end: late", Status.WARN, verdict, advice, facts)
-    return Finding(f"{max(0.0, late_s):.1f} s after its end", facts=facts)
+        return Finding(f"{late_s:,.1f} s after {moment}: late", Status.WARN, verdict, advice, facts)
+    return Finding(f"{max(0.0, late_s):.1f} s after {moment}", facts=facts)
 
 
 # --- other measurements ----------------------------------------------------------------------------------------------

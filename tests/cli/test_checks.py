@@ -113,23 +113,34 @@ def test_a_config_file_that_cannot_be_used_fails(text: str, mode: int, tmp_path:
 
 def test_named_symbols_win() -> None:
     found = check_symbols(ready(options=FeedOptions(symbols=("BTCUSD", "XAUUSD"))))
-    assert found.detail == "BTCUSD, XAUUSD (as named)"
+    assert found.detail == "bars of BTCUSD, XAUUSD (as named)"
 
 
 def test_symbols_of_the_config_come_next(tmp_path: Path) -> None:
     made = ready(config='symbols = ["GBPUSD"]\n', folder=tmp_path)
-    assert check_symbols(made).detail == f"GBPUSD ({tmp_path / 'config.toml'}, line 1)"
+    assert check_symbols(made).detail == f"bars of GBPUSD ({tmp_path / 'config.toml'}, line 1)"
 
 
 def test_without_any_one_common_symbol_will_do() -> None:
     made = ready()
-    assert check_symbols(made).detail == "EURUSD (none named)"
+    assert check_symbols(made).detail == "bars of EURUSD (none named)"
     assert made.symbols == ("EURUSD",)
+
+
+def test_of_symbols_that_cannot_share_a_connection_those_of_the_first_are_examined() -> None:
+    made = case(options=FeedOptions(symbols=("BTCUSDT", "AAPL.US", "GOLD"), provider="alltick"))
+    check_config(made)
+    found = check_symbols(made)
+    assert made.symbols == ("BTCUSDT", "GOLD")
+    assert found.detail == (
+        "trades of BTCUSDT, GOLD (as named); not AAPL.US, for which AllTick has another endpoint: examine them apart"
+    )
+    assert (found.facts["channel"], found.facts["elsewhere"]) == ("trades", ["AAPL.US"])
 
 
 def test_a_malformed_symbol_is_wrong_usage() -> None:
     with pytest.raises(UsageError):
-        check_symbols(ready(options=FeedOptions(symbols=("EUR/USD",))))
+        check_symbols(ready(options=FeedOptions(symbols=("EUR#USD",))))
 
 
 def test_many_symbols_are_cut() -> None:

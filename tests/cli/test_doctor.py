@@ -18,6 +18,7 @@ from tickstream.cli.doctor import steps
 from tickstream.cli.environment import Environment
 from tickstream.clock import Clock, SystemClock
 from tickstream.errors import ExitCode
+from tickstream.providers import load
 from tickstream.session.frames import PING, PONG, encode_frame
 from tickstream.simulator.options import SimulatorOptions
 from tickstream.simulator.server import Simulator
@@ -100,6 +101,27 @@ def test_a_healthy_way_is_ok_step_by_step_on_one_connection_with_one_authenticat
     assert found.step("subscribe")["facts"]["confirmed"] == ["BTCUSD", "EURUSD"]
     assert found.step("ping")["facts"]["pings"] == 5
     assert found.step("upgrade")["facts"]["date"].endswith("GMT")
+
+
+@pytest.mark.parametrize(
+    ("provider", "channel", "auth"),
+    [
+        ("fcs", "quotes", "the key was accepted"), ("alltick", "book", "the key was accepted"),
+        ("alpaca", "book", "the key was accepted"), ("polygon", "quotes", "the key was accepted"),
+        ("coinbase", "book", "no key needed for book"), ("kraken", "trades", "no key needed for trades"),
+        ("binance", "trades", "no key needed for trades"),
+    ],
+)  # fmt: skip
+def test_it_speaks_of_the_channel_that_is_asked_for(provider: str, channel: str, auth: str) -> None:
+    symbol = "BTC/USD" if provider == "alpaca" else load(provider).common_symbols[0]
+    found = examine(symbol, "--demo", "-p", provider, "--channel", channel, "--timeout", "10")
+    assert found.code == 0
+    assert found.step("symbols")["detail"] == f"{channel} of {symbol} (as named)"
+    assert found.step("auth")["detail"].startswith(auth)
+    assert found.step("subscribe")["detail"] == f"{symbol} confirmed"
+    kinds = {"quotes": {"quote"}, "trades": {"trade"}, "book": {"book_snapshot", "book_update"}}
+    assert found.step("data")["facts"]["type"] in kinds[channel]
+    assert "its end" not in found.step("data")["detail"]
 
 
 def test_it_leaves_with_a_close_of_1000() -> None:
@@ -303,7 +325,7 @@ def test_a_web_server_fails_at_the_upgrade() -> None:
 
 def test_localhost_that_leads_elsewhere_is_not_sent_a_key_in_the_clear(monkeypatch: pytest.MonkeyPatch) -> None:
     with simulator() as server:
-        monkeypatch.setattr("tickstream.session.transport.peer_of", lambda sock: ("192.0.2.1", "192.0.2.1:80"))
+        monkeypatch.setattr("tickstream.session.reaching.peer_of", lambda sock: ("192.0.2.1", "192.0.2.1:80"))
         examine("BTCUSD", "--url", server.url).assert_failed("tls", ExitCode.TLS, "you")
         assert server.auth_frames == 0
 
@@ -319,7 +341,7 @@ def test_ws_to_another_machine_fails_before_anything_is_sent() -> None:
         (["--ca-file", "/nowhere/ca.pem"], "url", ExitCode.CONFIG),
         (["--key-file", "/nowhere/key"], "key", ExitCode.CONFIG),
         (["--provider", "nobody"], "config", ExitCode.USAGE),
-        (["EUR/USD"], "symbols", ExitCode.USAGE),
+        (["EUR#USD"], "symbols", ExitCode.USAGE),
     ],
 )
 def test_what_is_wrong_on_this_machine_is_found_before_connecting(argv: list[str], step: str, code: ExitCode) -> None:

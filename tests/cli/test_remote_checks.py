@@ -33,9 +33,11 @@ from tickstream.errors import (
     QuotaExceeded,
     SessionStale,
     SymbolRefused,
+    UsageError,
 )
 from tickstream.events import Quote
 from tickstream.keys import Secret
+from tickstream.providers import load
 from tickstream.providers.base import ConnectRequest, Feed, FeedProtocol, Phase, ProviderSpec
 from tickstream.providers.tickatlas import SPEC
 from tickstream.session.urls import parse_target
@@ -68,6 +70,9 @@ def visit(
     spec: ProviderSpec = SPEC,
     url: str = "wss://feed.example/",
     demo: bool = False,
+    key: str | None = "tk_canary_0123456789",
+    channel: str | None = None,
+    settings: dict[str, str] | None = None,
     tty: bool = False,
     pong_s: float | None = 0.1,
 ) -> Visit:
@@ -75,10 +80,11 @@ def visit(
     clock = clock or FakeClock()
     env = Environment(io.BytesIO(), io.BytesIO(), io.StringIO(), {}, clock, stderr_isatty=tty)
     exam = Examination(tuple(REMOTE_CHECKS), clock, lambda step: None)
-    case = Case(env, FeedOptions(), exam, timeout_s, url if demo else None)
+    case = Case(env, FeedOptions(channel=channel), exam, timeout_s, url if demo else None)
     case.spec, case.symbols, case.url, case.target = spec, symbols, url, parse_target(url)
+    case.settings = settings or {}
     wire = ScriptedWire(clock, *script, pong_s=pong_s)
-    protocol = spec.protocol(Feed(url, Subscription(symbols), Secret("tk_canary_0123456789")))
+    protocol = spec.protocol(Feed(url, Subscription(symbols, case.channel), Secret(key) if key else None))
     return Visit(case, Exchange(wire, protocol, clock), DATE, clock.now_ns(), 0.1)
 
 
@@ -182,7 +188,40 @@ PUBLIC = msgspec.structs.replace(PublicFeed.spec, protocol=PublicFeed)
 
 
 def test_a_public_feed_needs_no_account() -> None:
-    assert check_auth(visit((0.2, batch("go")), spec=PUBLIC)).detail == "no account needed"
+    assert check_auth(visit((0.2, batch("go")), spec=PUBLIC)).detail == "no key needed for bars"
+
+
+KRAKEN, FCS, ALLTICK, ALPACA, COINBASE = map(load, ("kraken", "fcs", "alltick", "alpaca", "coinbase"))
+WELCOMES = [
+    (KRAKEN, "BTC/USD", None, None, (), "no key needed for quotes"),
+    (FCS, "FX:EURUSD", None, "k3y", ({"type": "welcome"},), "the key was accepted; nothing is said of a plan"),
+    (ALPACA, "AAPL", None, "a:b", ([{"T": "success", "msg": "connected"}], [{"T": "success", "msg": "authenticated"}]),
+     "the key was accepted; nothing is said of a plan"),
+    (ALLTICK, "BTCUSDT", None, "t0k3n", (), "the key was accepted; nothing is said of a plan"),
+    (COINBASE, "BTC-USD", "orders", "k:c2VjcmV0:p", (), "the key goes with the subscription"),
+    (COINBASE, "BTC-USD", "quotes", "k:c2VjcmV0:p", (), "no key needed for quotes"),
+    (COINBASE, "BTC-USD", "quotes", None, (), "no key needed for quotes"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("spec", "symbol", "channel", "key", "said", "words"), WELCOMES)
+def test_where_nothing_is_said_of_an_account_it_tells_whether_there_was_a_key_and_it_was_taken(
+    spec: ProviderSpec, symbol: str, channel: str | None, key: str | None, said: tuple[object, ...], words: str
+) -> None:
+    visited = visit((0.0, batch(*said)), spec=spec, symbols=(symbol,), channel=channel, key=key)
+    assert check_auth(visited).detail == words
+
+
+def test_a_key_in_the_headers_was_accepted_with_the_upgrade() -> None:
+    class Headed(PublicFeed):
+        def connect_request(self) -> ConnectRequest:
+            return ConnectRequest(self.feed.url, {"X-Key": self.feed.key or ""})
+
+    spec = msgspec.structs.replace(PUBLIC, key_env="HEADED_KEY", protocol=Headed)
+    Headed.spec = spec
+    visited = visit(spec=spec)
+    visited.protocol.phase = Phase.SUBSCRIBE
+    assert check_auth(visited).detail == "the key was accepted; nothing is said of a plan"
 
 
 def test_a_provider_without_deadlines_is_not_waited_for_for_ever() -> None:
@@ -274,7 +313,7 @@ def test_data_without_bars_is_not_expected_to_be_a_minute_late() -> None:
     script = [(0.0, batch("go")), (0.1, batch("tick"))]
     visited = visit(*script, spec=PUBLIC, symbols=("BTCUSD",))
     check_auth(visited)
-    assert check_data(visited).detail.endswith("came 0.5 s after its end")
+    assert check_data(visited).detail.endswith("came 0.5 s after it happened")
 
 
 def test_data_without_a_time_is_data() -> None:
@@ -282,6 +321,81 @@ def test_data_without_a_time_is_data() -> None:
     check_auth(visited)
     found = check_data(visited)
     assert (found.detail, found.status) == ("BTCUSD quote, without a time", Status.OK)
+
+
+def kraken(kind: str, time: str, **fields: object) -> dict[str, object]:
+    return {"channel": kind, "type": "update", "data": [{"symbol": "BTC/USD", **fields, "timestamp": time}]}
+
+
+def trade(time: str, trade_id: int = 1) -> dict[str, object]:
+    return kraken("trade", time, side="buy", price=1, qty=2, trade_id=trade_id)
+
+
+BEATS = [(10.0, batch({"channel": "heartbeat"}))] * 3
+
+
+def test_the_channel_that_is_asked_for_is_what_is_examined() -> None:
+    visited = visit((0.5, batch(trade("2026-06-24T14:54:00Z"))), spec=KRAKEN, symbols=("BTC/USD",), channel="trades")
+    found = check_data(visited)
+    assert found.detail == "BTC/USD trade of 2026-06-24T14:54:00Z came 0.5 s after it happened"
+    with pytest.raises(UsageError, match="Kraken has no channel"):
+        visit(spec=KRAKEN, channel="orders")
+
+
+def test_the_last_that_was_known_is_no_delay_something_newer_is_waited_for() -> None:
+    script = [(0.5, batch(trade("2026-06-24T14:50:00Z"))), (3.0, batch(trade("2026-06-24T14:54:03Z", 2)))]
+    visited = visit(*script, spec=KRAKEN, symbols=("BTC/USD",), channel="trades")
+    assert check_data(visited).detail == "BTC/USD trade of 2026-06-24T14:54:03Z came 0.5 s after it happened"
+
+
+def test_where_nothing_newer_comes_the_last_that_was_known_is_data_all_the_same() -> None:
+    script = [(0.5, batch(trade("2026-06-24T14:50:00Z"))), *BEATS]
+    visited = visit(*script, spec=KRAKEN, symbols=("BTC/USD",), channel="trades")
+    found = check_data(visited)
+    assert (found.status, seconds(visited)) == (Status.OK, 30.0)
+    assert "the last that was known" in found.detail
+
+
+def test_data_that_goes_on_being_old_is_late() -> None:
+    script = [(0.5 + n, batch(trade(f"2026-06-24T14:39:0{n}Z", n + 1))) for n in range(3)]
+    visited = visit(*script, *BEATS, spec=KRAKEN, symbols=("BTC/USD",), channel="trades")
+    found = check_data(visited)
+    assert (found.status, found.verdict) == (Status.WARN, Verdict.THEM)
+    assert found.detail.endswith("s after it happened: late")
+
+
+@pytest.mark.parametrize("closed", [None, True])
+def test_a_bar_that_is_still_being_made_tells_no_delay(closed: bool | None) -> None:
+    if closed is None:
+        fields = {"interval": 1, "open": 1, "high": 1, "low": 1, "close": 1, "volume": 1}
+        candle = kraken("ohlc", "2026-06-24T14:55:00Z", interval_begin="2026-06-24T14:54:00Z", **fields)
+        visited = visit((2.0, batch(candle)), spec=KRAKEN, symbols=("BTC/USD",), channel="bars")
+        words = "still being made: its time is its beginning"
+    else:
+        candle = {"T": "b", "S": "AAPL", "o": 1, "h": 1, "l": 1, "c": 1, "v": 1, "t": "2026-06-24T14:53:00Z"}
+        welcomes = [[{"T": "success", "msg": word}] for word in ("connected", "authenticated")]
+        subscription = [{"T": "subscription", "bars": ["AAPL"]}]
+        script = [(0.0, batch(*welcomes)), (0.0, batch(subscription)), (2.0, batch([candle]))]
+        visited = visit(*script, spec=ALPACA, symbols=("AAPL",), channel="bars")
+        words = "came 2.0 s after its end"
+    assert check_data(visited).detail.endswith(words)
+
+
+@pytest.mark.parametrize(
+    ("spec", "channel", "interval", "patience_s"),
+    [(KRAKEN, "quotes", "", 30.0), (KRAKEN, "bars", "", 75.0), (KRAKEN, "bars", "1h", 75.0), (FCS, "bars", "1M", 30.0)],
+)
+def test_the_patience_is_that_of_the_channel_and_its_interval(
+    spec: ProviderSpec, channel: str, interval: str, patience_s: float
+) -> None:
+    settings = {"interval": interval} if interval else {}
+    visited = visit(spec=spec, symbols=(spec.common_symbols[-1],), channel=channel, settings=settings)
+    visited.protocol.next_deadline = lambda: None  # type: ignore[method-assign]  # nothing but our own patience
+    visited.protocol.tick = lambda now, ts: None  # type: ignore[method-assign]
+    visited.case.demo_url = "ws://127.0.0.1:1/"  # always open
+    with pytest.raises(NoData):
+        check_data(visited)
+    assert seconds(visited) == patience_s
 
 
 def test_no_data_in_an_open_market_fails_after_a_candle_and_some_patience() -> None:

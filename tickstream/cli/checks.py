@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tickstream import private_files, providers
 from tickstream.cli.config import shown_url
 from tickstream.cli.environment import Environment
-from tickstream.cli.live import DEMO_KEY, FeedOptions, the_key, the_settings, the_symbols, the_url
+from tickstream.cli.live import DEMO_KEY, FeedOptions, the_channel, the_key, the_settings, the_symbols, the_url
 from tickstream.config import MAX_FILE_BYTES, Config
 from tickstream.diagnosis import Examination, Fact, Finding, Status, Verdict
 from tickstream.errors import ConfigError
@@ -19,6 +19,7 @@ from tickstream.session.urls import Target, parse_target, refuse_plaintext
 
 if TYPE_CHECKING:
     from tickstream.providers.base import ProviderSpec
+    from tickstream.subscriptions import Channel
 
 LIBRARIES = ("msgspec", "platformdirs", "rich", "typer", "websocket-client")
 PROXY_VARIABLES = (
@@ -46,6 +47,11 @@ class Case:
     target: Target = field(init=False)
     key: Secret | None = field(init=False)
     proxy: Proxy | None = field(init=False, default=None)
+
+    @property
+    def channel(self) -> Channel:
+        """What is asked for. Raises UsageError for what the provider does not have."""
+        return the_channel(self.options, self.spec)
 
     @property
     def on_our_side(self) -> bool:
@@ -119,8 +125,23 @@ def check_symbols(case: Case) -> Finding:
     origin = "as named"
     if not (options.symbols or options.symbols_files):
         origin = case.config.value("symbols").origin if case.config.symbols else "none named"
-    facts: dict[str, Fact] = {"symbols": list(case.symbols), "origin": origin}
-    return Finding(f"{listed(case.symbols)} ({origin})", facts=facts)
+    here, elsewhere = _of_one_group(case.symbols, case.spec)
+    case.symbols = here
+    facts: dict[str, Fact] = {"symbols": list(here), "origin": origin, "channel": str(case.channel)}
+    detail = f"{case.channel} of {listed(here)} ({origin})"
+    if elsewhere:
+        facts["elsewhere"] = list(elsewhere)
+        detail += f"; not {listed(elsewhere)}, for which {case.spec.title} has another endpoint: examine them apart"
+    return Finding(detail, facts=facts)
+
+
+def _of_one_group(symbols: tuple[str, ...], spec: ProviderSpec) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Those that can share a connection with the first, and the others: there is one connection only."""
+    if spec.group_of is None or not symbols:
+        return symbols, ()
+    first = spec.group_of(symbols[0])
+    here = tuple(symbol for symbol in symbols if spec.group_of(symbol) == first)
+    return here, tuple(symbol for symbol in symbols if symbol not in here)
 
 
 def listed(symbols: Sequence[str], most: int = 10) -> str:
@@ -152,13 +173,14 @@ def check_url(case: Case) -> Finding:
 
 def check_key(case: Case) -> Finding:
     """Where the key comes from; nothing about the key itself."""
-    if case.demo_url:
+    if case.demo_url and case.spec.key_env is not None:
         case.key = Secret(DEMO_KEY)
         return Finding("the demo's own", facts={"origin": "demo"})
     found = the_key(case.env, case.options, case.config, case.spec, case.url)
     case.key = found.key if found else None
     if found is None:
-        return Finding(f"{case.spec.title} needs none", facts={"origin": None})
+        for_this = f" for {case.channel}" if case.spec.key_env else ""
+        return Finding(f"{case.spec.title} needs none{for_this}", facts={"origin": None})
     return Finding(found.origin, facts={"origin": found.origin})
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Timeout = Annotated[
     str | None,
     typer.Option("--timeout", metavar="TIME", help="How long to wait for the first data; 0: not at all.",
-                 show_default="a bar and 15 s"),
+                 show_default="30 s; of bars a minute and 15 s"),
 ]  # fmt: skip
 Output = Annotated[Literal["table", "json"], typer.Option("--output", "-o", help="How to print the result.")]
 
@@ -27,6 +27,7 @@ def doctor(  # noqa: PLR0913, PLR0917 - one parameter for each option
     symbols: opt.Symbols = None,
     symbols_file: opt.SymbolsFile = None,
     provider: opt.Provider = None,
+    channel: opt.Channel = None,
     demo: opt.Demo = False,
     output: Output = "table",
     timeout: Timeout = None,
@@ -42,6 +43,7 @@ def doctor(  # noqa: PLR0913, PLR0917 - one parameter for each option
     Examples:
       tickstream doctor                          all the way to the first data
       tickstream doctor EURUSD BTCUSD            are these symbols served?
+      tickstream doctor BTC/USD -p kraken --channel book
       tickstream doctor --timeout 0              do not wait for data
       tickstream doctor --demo                   a healthy one, without a key
       tickstream doctor -o json | jq '.steps[] | select(.status != "ok")'
@@ -65,6 +67,7 @@ def doctor(  # noqa: PLR0913, PLR0917 - one parameter for each option
         symbols=tuple(symbols or ()),
         symbols_files=tuple(symbols_file or ()),
         provider=provider,
+        channel=channel,
         url=url,
         demo=demo,
         ca_file=ca_file,

@@ -15,7 +15,7 @@ from tickstream.session.rest import rest_of
 
 
 class Exchange:
-    """A protocol on a wire. It never reconnects, and nothing but the first market event is kept.
+    """A protocol on a wire. It never reconnects, and nothing but the first and the latest market event is kept.
 
     An error that comes together with what is waited for is raised by the next wait: it belongs to the next step.
     """
@@ -23,6 +23,7 @@ class Exchange:
     def __init__(self, wire: Wire, protocol: FeedProtocol, clock: Clock) -> None:
         self.protocol = protocol
         self.first: MarketEvent | None = None
+        self.latest: MarketEvent | None = None
         self.bad_reason = ""
         """Why the first message that could not be used was of no use."""
         self._wire = wire
@@ -104,8 +105,9 @@ class Exchange:
         for event in self.protocol.take_events():
             if isinstance(event, Notice):
                 self._notices.append(event)
-            elif isinstance(event, MarketEvent) and self.first is None:
-                self.first = event
+            elif isinstance(event, MarketEvent):
+                self.first = self.first or event
+                self.latest = event
         self.protocol.take_payloads()
         for bad in self.protocol.take_quarantined():
             self.bad_reason = self.bad_reason or bad.reason

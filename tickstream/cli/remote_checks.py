@@ -11,17 +11,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tickstream import markets
+from tickstream.capture.verifying_bars import interval_ns
 from tickstream.cli.checks import Case, listed
 from tickstream.cli.exchange import Exchange
 from tickstream.cli.live import dial_options
-from tickstream.diagnosis import Fact, Finding, Skew, Status, Verdict, clock_skew, expiry, latency, punctuality
+from tickstream.diagnosis import LATE_S, Fact, Finding, Skew, Status, Verdict, clock_skew, expiry, latency, punctuality
 from tickstream.errors import AuthTimeout, NetworkError, NoData, ProtocolViolation, QuotaExceeded, SessionStale
 from tickstream.events import Account, Bar, MarketEvent, Notice
+from tickstream.keys import Secret
 from tickstream.providers.base import Feed, FeedProtocol, Phase
 from tickstream.session.context import Wire
 from tickstream.session.urls import is_loopback
-from tickstream.subscriptions import Subscription
+from tickstream.subscriptions import Channel, Subscription
 from tickstream.timestamps import NS_PER_SECOND, rfc3339
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ PINGS = 5
 PONG_S = 5.0
 DATA_SLACK_S = 15.0
 DATA_WITHOUT_BARS_S = 30.0
+LONGEST_BAR_S = 60
+"""Longer ones come as often while they are made, or are not worth waiting for."""
 REPLAY_S = 7200.0
 """A server on this machine whose data is older or newer than this replays or simulates: its time says nothing."""
 
@@ -72,7 +75,7 @@ Check = Callable[[Visit], Finding]
 @contextlib.contextmanager
 def visiting(case: Case) -> Iterator[Visit]:
     """Dial, check by check, and close politely in the end. Raises what a check raises."""
-    feed = Feed(case.url, Subscription(case.symbols), case.key, case.settings)
+    feed = Feed(case.url, Subscription(case.symbols, case.channel), case.key, case.settings)
     protocol = case.spec.protocol(feed)
     dialling = _Dialling(case)
     transport = dialling.dial(protocol)
@@ -124,6 +127,9 @@ class _Dialling:
 
 
 def _tls(handshake: Handshake, now_ns: int) -> Finding:
+    if handshake.pinned:
+        pinned: dict[str, Fact] = {"version": handshake.version, "cipher": handshake.cipher, "pinned": True}
+        return Finding(f"{handshake.version}, the certificate that is pinned", facts=pinned)
     found = expiry(handshake.expires_s, now_ns)
     facts = {"version": handshake.version, "cipher": handshake.cipher, "issuer": handshake.issuer, **found.facts}
     detail = f"{handshake.version}, {found.detail}, issued by {handshake.issuer}"
@@ -166,11 +172,12 @@ def check_clock(visit: Visit) -> Finding:
 def check_auth(visit: Visit) -> Finding:
     """The key is good: plan, limits and what is left of the day's credits. Raises what the provider answers."""
     protocol = visit.protocol
+    asked = protocol.phase is Phase.AUTH
     if not visit.exchange.until(lambda: protocol.phase is not Phase.AUTH, REPLY_S):
         raise AuthTimeout(f"{protocol.spec.title} did not answer within {REPLY_S:.0f} s.", code="auth_timeout")
     account = protocol.account
     if account is None:
-        return _with_notices(visit, Finding("no account needed"))
+        return _with_notices(visit, Finding(_accepted(visit, asked)))
     facts: dict[str, Fact] = {
         "plan": account.plan,
         "max_symbols": account.max_symbols,
@@ -178,6 +185,21 @@ def check_auth(visit: Visit) -> Finding:
         "quota_remaining": account.quota_remaining,
     }
     return _with_notices(visit, _quota(account, len(visit.case.symbols), facts))
+
+
+def _accepted(visit: Visit, asked: bool) -> str:
+    """What the provider's welcome says about the key, where it says nothing about an account."""
+    case, key = visit.case, visit.protocol.feed.key
+    if key is None or case.spec.key_env is None:
+        return f"no key needed for {case.channel}"
+    request = visit.protocol.connect_request()
+    sent = [request.url, *(str(value) for value in request.headers.values() if not isinstance(value, Secret))]
+    in_request = any(key.redact(text) != text for text in sent)
+    if asked or in_request or any(isinstance(value, Secret) for value in request.headers.values()):
+        return "the key was accepted; nothing is said of a plan"
+    if case.channel in case.spec.keyless:
+        return f"no key needed for {case.channel}"
+    return "the key goes with the subscription"
 
 
 def _quota(account: Account, symbols: int, facts: dict[str, Fact]) -> Finding:
@@ -230,15 +252,17 @@ def check_data(visit: Visit) -> Finding:
     """The first market event, where one is to be expected. Raises NoData, QuotaExceeded, ProtocolViolation."""
     case, exchange, protocol = visit.case, visit.exchange, visit.protocol
     wait_s = _patience(case)
+    deadline = case.env.clock.monotonic() + wait_s
     if exchange.first is None and not protocol.paused:
-        closed = _closed(case, protocol.active)
+        closed = _closed(case, protocol.active or case.symbols)
         if closed or not wait_s:
             return Finding(closed or "not waited for (--timeout 0)", Status.SKIP)
         if case.env.stderr_isatty and not case.demo_url:
             case.env.say(f"waiting up to {wait_s:g} s for data ...")
         exchange.until(lambda: exchange.first is not None or protocol.paused, wait_s)
     if exchange.first is not None:
-        return _with_notices(visit, _with_bad_messages(visit, _first(visit, exchange.first)))
+        found = _first(visit, max(0.0, deadline - case.env.clock.monotonic()))
+        return _with_notices(visit, _with_bad_messages(visit, found))
     if protocol.paused:
         raise QuotaExceeded(
             f"{protocol.spec.title} sends no data: the day's credits are used up (quota_exceeded).",
@@ -247,7 +271,7 @@ def check_data(visit: Visit) -> Finding:
         )
     if protocol.counters.quarantined:
         raise ProtocolViolation(f"No data could be used: {_bad_messages(visit)}.")
-    interval_s = case.spec.bar_interval_s or 0
+    interval_s = (case.channel is Channel.BARS and case.spec.bar_interval_s) or 0
     if wait_s < interval_s:
         return Finding(f"none within {wait_s:g} s, and it comes once in {interval_s} s (--timeout)", Status.SKIP)
     raise NoData(
@@ -257,21 +281,50 @@ def check_data(visit: Visit) -> Finding:
     )
 
 
-def _first(visit: Visit, event: MarketEvent) -> Finding:
-    """The first event, and whether its time fits ours."""
+def _first(visit: Visit, wait_s: float) -> Finding:
+    """What came, and whether its time fits ours.
+
+    The first may be the last that was known, from before we asked: then something newer is waited for.
+    """
+    exchange, case = visit.exchange, visit.case
+    if wait_s and not case.demo_url and _is_old(visit, exchange.first):
+        exchange.until(lambda: not _is_old(visit, exchange.latest), wait_s)
+    event = exchange.latest
+    assert event is not None
     kind = event.__struct_config__.tag
     facts: dict[str, Fact] = {"symbol": event.symbol, "type": str(kind)}
     if event.ts_event is None:
         return Finding(f"{event.symbol} {kind}, without a time", facts=facts)
     facts["ts_event"] = rfc3339(event.ts_event)
-    interval_s = visit.protocol.spec.bar_interval_s or 0 if isinstance(event, Bar) else 0
-    late_s = (event.ts_recv - event.ts_event) / NS_PER_SECOND - interval_s
     what = f"{event.symbol} {kind} of {rfc3339(event.ts_event)[:19]}Z"
-    if is_loopback(visit.case.target.host) and abs(late_s) > REPLAY_S:
+    late_s = _late_s(visit, event)
+    if late_s is None:
+        return Finding(f"{what}, still being made: its time is its beginning", facts=facts)
+    if is_loopback(case.target.host) and abs(late_s) > REPLAY_S:
         return Finding(f"{what}: a replay or a simulation, whose time says nothing", facts=facts)
-    found = punctuality(late_s, visit.skew)
-    detail = f"{what} came {found.detail}"
-    return Finding(detail, found.status, found.verdict, found.advice, {**facts, **found.facts})
+    if event is exchange.first and _is_old(visit, event):
+        return Finding(f"{what}: the last that was known, and nothing newer came; a quiet market?", facts=facts)
+    found = punctuality(late_s, visit.skew, "its end" if isinstance(event, Bar) else "it happened")
+    return Finding(f"{what} came {found.detail}", found.status, found.verdict, found.advice, {**facts, **found.facts})
+
+
+def _late_s(visit: Visit, event: MarketEvent) -> float | None:
+    """Seconds from when it happened to when it came; None where that cannot be told: of a bar that goes on."""
+    if event.ts_event is None:
+        return None
+    late_s = (event.ts_recv - event.ts_event) / NS_PER_SECOND
+    if not isinstance(event, Bar):
+        return late_s
+    length_ns = interval_ns(event.interval) if visit.case.spec.bars_once or event.closed else None
+    return None if length_ns is None else late_s - length_ns / NS_PER_SECOND
+
+
+def _is_old(visit: Visit, event: MarketEvent | None) -> bool:
+    """Whether something happened (bars do not) so long ago that it may be what was known before we asked."""
+    if event is None or isinstance(event, Bar):
+        return False
+    late_s = _late_s(visit, event)
+    return late_s is not None and LATE_S < late_s <= (REPLAY_S if is_loopback(visit.case.target.host) else late_s)
 
 
 def _with_bad_messages(visit: Visit, finding: Finding) -> Finding:
@@ -290,16 +343,20 @@ def _bad_messages(visit: Visit) -> str:
 def _patience(case: Case) -> float:
     if case.timeout_s is not None:
         return case.timeout_s
-    interval_s = case.spec.bar_interval_s
-    return DATA_WITHOUT_BARS_S if interval_s is None else interval_s + DATA_SLACK_S
+    if case.channel is not Channel.BARS:
+        return DATA_WITHOUT_BARS_S
+    name = case.settings.get("interval") or next(iter(case.spec.settings.get("interval", ())), "")
+    interval_s = case.spec.bar_interval_s or min((interval_ns(name) or 0) / NS_PER_SECOND, LONGEST_BAR_S)
+    return interval_s + DATA_SLACK_S if interval_s else DATA_WITHOUT_BARS_S
 
 
 def _closed(case: Case, symbols: tuple[str, ...]) -> str:
     """Why no data is to be expected: all markets are closed; empty while one is open. The demo's never close."""
     now_ns = case.env.clock.now_ns()
-    if case.demo_url or any(markets.market_of(symbol).is_open(now_ns) for symbol in symbols):
+    market_of = case.spec.market_of
+    if case.demo_url or any(market_of(symbol).is_open(now_ns) for symbol in symbols):
         return ""
-    opens = min(markets.market_of(symbol).next_open(now_ns) or now_ns for symbol in symbols)
+    opens = min(market_of(symbol).next_open(now_ns) or now_ns for symbol in symbols)
     return f"the market of {listed(symbols)} is closed until {rfc3339(opens)[:16]}Z: no data is expected"
 
 
