@@ -39,13 +39,16 @@ RECEIVED = Timestamp(1_782_312_901_204_511_000)
 FIRST = ("type", "provider", "symbol", "ts_event", "ts_recv")
 
 FIELDS = {
-    "bar": (*FIRST, "interval", "open", "high", "low", "close", "volume", "bid", "ask", "spread", "closed"),
-    "quote": (*FIRST, "bid", "bid_size", "ask", "ask_size", "spread", "last", "sequence"),
-    "trade": (*FIRST, "price", "size", "side", "trade_id", "sequence"),
-    "book_snapshot": (*FIRST, "bids", "asks", "sequence"),
-    "book_update": (*FIRST, "bids", "asks", "sequence"),
+    "bar": (
+        *FIRST, "interval", "open", "high", "low", "close", "volume", "bid", "ask", "spread", "closed", "canonical",
+    ),
+    "quote": (*FIRST, "bid", "bid_size", "ask", "ask_size", "spread", "last", "sequence", "canonical"),
+    "trade": (*FIRST, "price", "size", "side", "trade_id", "sequence", "canonical"),
+    "book_snapshot": (*FIRST, "bids", "asks", "sequence", "canonical"),
+    "book_update": (*FIRST, "bids", "asks", "sequence", "canonical"),
     "order": (
         *FIRST, "action", "order_id", "side", "price", "size", "remaining", "reason", "trade_id", "sequence",
+        "canonical",
     ),
     "session": ("type", "provider", "session", "epoch", "ts_recv", "state", "reason", "retry_in_s"),
     "account": ("type", "provider", "ts_recv", "plan", "max_symbols", "credits_per_push", "quota_remaining"),

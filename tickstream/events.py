@@ -32,9 +32,11 @@ class Event(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field
 
 
 class MarketEvent(Event, frozen=True, gc=False, omit_defaults=True, tag_field="type"):
-    """Something that happened in a market. These four come first in every one of them.
+    """Something that happened in a market. These four come first in every one of them, and `canonical` last.
 
-    `ts_event` is the provider's time (for a bar: its open), `ts_recv` ours, when the bytes were read.
+    `symbol` is the provider's own, exactly; `ts_event` the provider's time (for a bar: its open), `ts_recv` ours, when
+    the bytes were read. `canonical` is the symbol's canonical name (see canonical.py) where the user named it by
+    another spelling, as EURUSD for FCS' FX:EURUSD; else it was not asked for.
     """
 
     provider: str
@@ -56,6 +58,7 @@ class Bar(MarketEvent, frozen=True, gc=False, omit_defaults=True, tag_field="typ
     ask: Number | None = None
     spread: Number | None = None
     closed: bool | None = None
+    canonical: str | None = None
 
 
 class Quote(MarketEvent, frozen=True, gc=False, omit_defaults=True, tag_field="type", tag="quote"):
@@ -68,6 +71,7 @@ class Quote(MarketEvent, frozen=True, gc=False, omit_defaults=True, tag_field="t
     spread: Number | None = None
     last: Number | None = None
     sequence: int | None = None
+    canonical: str | None = None
 
 
 class Trade(MarketEvent, frozen=True, gc=False, omit_defaults=True, tag_field="type", tag="trade"):
@@ -78,6 +82,7 @@ class Trade(MarketEvent, frozen=True, gc=False, omit_defaults=True, tag_field="t
     side: Side | None = None
     trade_id: str | None = None
     sequence: int | None = None
+    canonical: str | None = None
 
 
 class BookSnapshot(MarketEvent, frozen=True, gc=False, omit_defaults=True, tag_field="type", tag="book_snapshot"):
@@ -86,6 +91,7 @@ class BookSnapshot(MarketEvent, frozen=True, gc=False, omit_defaults=True, tag_f
     bids: tuple[Level, ...]
     asks: tuple[Level, ...]
     sequence: int | None = None
+    canonical: str | None = None
 
 
 class BookUpdate(MarketEvent, frozen=True, gc=False, omit_defaults=True, tag_field="type", tag="book_update"):
@@ -98,6 +104,7 @@ class BookUpdate(MarketEvent, frozen=True, gc=False, omit_defaults=True, tag_fie
     bids: tuple[Level, ...]
     asks: tuple[Level, ...]
     sequence: int | None = None
+    canonical: str | None = None
 
 
 class OrderUpdate(MarketEvent, frozen=True, gc=False, omit_defaults=True, tag_field="type", tag="order"):
@@ -115,6 +122,7 @@ class OrderUpdate(MarketEvent, frozen=True, gc=False, omit_defaults=True, tag_fi
     reason: str | None = None
     trade_id: str | None = None
     sequence: int | None = None
+    canonical: str | None = None
 
 
 class SessionEvent(Event, frozen=True, gc=False, omit_defaults=True, tag_field="type", tag="session"):

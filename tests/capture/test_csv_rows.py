@@ -107,7 +107,7 @@ def test_a_row_that_is_not_as_it_should_be_is_named_and_stops_nothing() -> None:
     assert len(read.events) == 3
     assert read.bad == [
         (3, "open: not a number: '1.1.1'"),
-        (5, "3 cells; the header has 15"),
+        (5, "3 cells; the header has 16"),
         (6, "closed: 'maybe' is none of 'true', 'false'"),
     ]
 

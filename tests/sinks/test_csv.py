@@ -31,8 +31,8 @@ def test_another_channel_has_other_columns() -> None:
     sink.open()
     sink.write(batch(trade()))
     assert stdout.text == (
-        "type,provider,symbol,ts_event,ts_recv,price,size,side,trade_id,sequence\n"
-        "trade,coinbase,BTC-USD,1782312840000000000,1782312840000000000,68123.50,0.00000001,buy,00042,7\n"
+        "type,provider,symbol,ts_event,ts_recv,price,size,side,trade_id,sequence,canonical\n"
+        "trade,coinbase,BTC-USD,1782312840000000000,1782312840000000000,68123.50,0.00000001,buy,00042,7,\n"
     )
 
 

@@ -33,7 +33,7 @@ def test_every_channel_has_columns_that_can_be_chosen(channel: Channel) -> None:
 def test_in_csv_a_book_has_levels_instead_of_sides() -> None:
     assert set(valid_fields()) - set(csv_fields()) == {"bids", "asks"}
     assert set(csv_fields()) - set(valid_fields()) == {"level"}
-    assert default_columns(Channel.BOOK)[5:] == ("side", "level", "price", "size", "sequence")
+    assert default_columns(Channel.BOOK)[5:] == ("side", "level", "price", "size", "sequence", "canonical")
 
 
 def test_known_fields_come_back_in_the_order_given() -> None:

@@ -73,17 +73,17 @@ def test_no_text_cell_begins_as_a_formula(events: list[Event]) -> None:
 def test_a_bar_is_written_as_documented() -> None:
     encoder = CsvEncoder(wire_fields(Bar), "iso")
     assert encoder.header() == (
-        b"type,provider,symbol,ts_event,ts_recv,interval,open,high,low,close,volume,bid,ask,spread,closed\n"
+        b"type,provider,symbol,ts_event,ts_recv,interval,open,high,low,close,volume,bid,ask,spread,closed,canonical\n"
     )
     assert encoder.encode([bar(close="1.13450")]) == (
         b"bar,tickatlas,EURUSD,2026-06-24T14:54:00.000000Z,2026-06-24T14:55:00.123456Z,1m,"
-        b"1.13468,1.13468,1.13448,1.13450,291,1.13450,1.13462,0.00012,true\n"
+        b"1.13468,1.13468,1.13448,1.13450,291,1.13450,1.13462,0.00012,true,\n"
     )
 
 
 def test_each_level_of_a_book_is_a_row() -> None:
     encoder = CsvEncoder(default_columns(Channel.BOOK), "us")
-    assert encoder.header() == b"type,provider,symbol,ts_event,ts_recv,side,level,price,size,sequence\n"
+    assert encoder.header() == b"type,provider,symbol,ts_event,ts_recv,side,level,price,size,sequence,canonical\n"
     first = f"kraken,EUR/USD,{START // 1000},{START // 1000}"
     data = encoder.encode([
         book(("1.10", "5.0"), ("1.09", "0.50"), asks=(("1.20", "7"),), sequence=41),
@@ -91,11 +91,11 @@ def test_each_level_of_a_book_is_a_row() -> None:
         book(),
     ])  # fmt: skip
     assert data.decode().splitlines() == [
-        f"book_snapshot,{first},bid,1,1.10,5.0,41",
-        f"book_snapshot,{first},bid,2,1.09,0.50,41",
-        f"book_snapshot,{first},ask,1,1.20,7,41",
-        f"book_update,{first},ask,1,1.20,0.00,",
-        f"book_snapshot,{first},,,,,",
+        f"book_snapshot,{first},bid,1,1.10,5.0,41,",
+        f"book_snapshot,{first},bid,2,1.09,0.50,41,",
+        f"book_snapshot,{first},ask,1,1.20,7,41,",
+        f"book_update,{first},ask,1,1.20,0.00,,",
+        f"book_snapshot,{first},,,,,,",
     ]
 
 

@@ -35,9 +35,8 @@ class Books:
         bids = tuple((row.price, row.size) for row in rows if row.side == "bid")
         asks = tuple((row.price, row.size) for row in rows if row.side == "ask")
         kind = EVENT_OF[type(first)]
-        return [
-            kind(first.provider, first.symbol, first.ts_event, first.ts_recv, bids, asks, first.sequence)  # type: ignore[arg-type]  # a row with a side has both
-        ]
+        common = first.provider, first.symbol, first.ts_event, first.ts_recv
+        return [kind(*common, bids, asks, first.sequence, first.canonical)]  # type: ignore[arg-type]  # a row with a side has both
 
 
 def check_levels(rows: list[Event]) -> None:
@@ -57,4 +56,4 @@ def follows(before: LevelRow, row: LevelRow) -> bool:
 
 
 def _head(row: LevelRow) -> tuple[object, ...]:
-    return type(row), row.provider, row.symbol, row.ts_event, row.ts_recv, row.sequence
+    return type(row), row.provider, row.symbol, row.ts_event, row.ts_recv, row.sequence, row.canonical

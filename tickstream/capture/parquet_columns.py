@@ -38,7 +38,7 @@ Sort = Literal["number", "time", "integer", "flag", "label", "text"]
 """`label`: a text that recurs."""
 
 DIGITS, EVENT = "digits", "event"
-LABELS = frozenset({"type", "provider", "symbol", "interval", "reason"})
+LABELS = frozenset({"type", "provider", "symbol", "interval", "reason", "canonical"})
 
 _FITS = re.compile(rb"(?!-[0.]+$)-?\d{1,20}(?:\.\d{1,18})?")
 _PLAIN = b"0123456789.-,"

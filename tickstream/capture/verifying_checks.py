@@ -113,9 +113,9 @@ class ContentCheck:
             self._known.remove(self._recent.popleft())
 
     def _digest(self, event: MarketEvent) -> bytes | None:
-        """The whole event, but for `ts_recv`, in 16 bytes: a book may be large. None without a time."""
+        """The event, but for `ts_recv` and canonical name, in 16 bytes: a book may be large. None without a time."""
         if event.ts_event is None:
             return None
-        provider, symbol, ts_event, _ts_recv, *rest = msgspec.structs.astuple(event)
+        provider, symbol, ts_event, _ts_recv, *rest, _canonical = msgspec.structs.astuple(event)
         content = self._encode((provider, symbol, ts_event, rest))
         return hashlib.blake2b(content, digest_size=16).digest()

@@ -20,6 +20,7 @@ from tickstream.credits import CreditMeter, preflight
 from tickstream.errors import ConfigError, UsageError
 from tickstream.keys import FoundKey, Secret
 from tickstream.pipeline.base import Stage
+from tickstream.pipeline.canonical import CanonicalStage
 from tickstream.pipeline.gaps import GapStage
 from tickstream.pipeline.skew import SkewStage
 from tickstream.providers.base import ConnectRequest, Feed, ProviderSpec
@@ -84,10 +85,12 @@ class LiveFeed:
     """Lines for stderr before the run: what it will cost, and whom it talks to."""
     books: tuple[BookKeeper, ...] = ()
     """Empty for channels without books. Its place is before `gaps`, which counts the gaps that come of it."""
+    canonical: tuple[CanonicalStage, ...] = ()
+    """Empty where every symbol was named as the provider spells it. Its place is behind the books."""
 
     def stream(self) -> Stream:
         """As an output takes it."""
-        stages: tuple[Stage, ...] = (self.skew, *self.books, self.gaps)
+        stages: tuple[Stage, ...] = (self.skew, *self.books, *self.canonical, self.gaps)
         return Stream(
             self.wires, stages, self.status, self.channel, self.spec.data_silence_s, self.preface, self.spec.market_of
         )
@@ -104,16 +107,15 @@ def live_feed(env: Environment, options: FeedOptions, settings: config.Config) -
     spec = providers.load(options.provider or settings.text("provider"))
     the_channel(options, spec)
     resolved = the_symbols(env, options, settings, spec, demo_symbols(spec) if options.demo else ())
-    symbols = resolved.symbols
     check_demo(options)
-    _check_connections(options, spec, symbols)
+    _check_connections(options, spec, resolved.symbols)
     if not options.demo:
         url = str(the_url(options, settings, spec).value)
         found = the_key(env, options, settings, spec, url)
-        yield _build(env, options, settings, spec, symbols, url, found.key if found else None)
+        yield _build(env, options, settings, spec, resolved, url, found.key if found else None)
         return
     with demo_server(spec) as server:
-        yield _build(env, options, settings, spec, symbols, server.url, Secret(DEMO_KEY) if spec.key_env else None)
+        yield _build(env, options, settings, spec, resolved, server.url, Secret(DEMO_KEY) if spec.key_env else None)
 
 
 def the_symbols(
@@ -244,10 +246,11 @@ def _build(
     options: FeedOptions,
     settings: config.Config,
     spec: ProviderSpec,
-    symbols: tuple[str, ...],
+    resolved: Resolved,
     url: str,
     key: Secret | None,
 ) -> LiveFeed:
+    symbols = resolved.symbols
     own = settings.provider(spec.name, spec.settings)
     rates = spec.credit_rates.override(own.plans) if spec.credit_rates else None
     meter = CreditMeter(max_credits=options.max_credits) if rates else None
@@ -267,9 +270,10 @@ def _build(
     skew = SkewStage(spec.name, bar_interval_s)
     gaps = GapStage(spec.name, by_session, env.clock.now_ns(), _open_minutes(spec), bar_interval_s)
     books = (BookKeeper(options.books.stage(), supervisor.resubscribe),) if channel is Channel.BOOK else ()
+    canonical = (CanonicalStage(resolved.canonical),) if resolved.canonical and not options.raw else ()
     label = "DEMO" if options.demo else "LIVE"
     status = RunStatus(label, spec.name, supervisor.statuses, symbols, meter)
-    preface = []
+    preface = [line] if (line := resolved.preface(spec.title)) else []
     if options.demo:
         pace = "one candle a second" if channel is Channel.BARS else "new ones every second"
         preface.append(f"DEMO: made-up prices from a simulator on this machine ({url}), {pace}.")
@@ -281,7 +285,8 @@ def _build(
         named = DEMO_PLAN if options.demo else own.plan and str(own.plan.value)
         plan = rates.plan(named) if named else None
         preface.append(preflight(len(symbols), plan, rates, options.duration_s))
-    return LiveFeed(spec, symbols, channel, Wires(supervisor, queue), skew, gaps, status, tuple(preface), books)
+    wires = Wires(supervisor, queue)
+    return LiveFeed(spec, symbols, channel, wires, skew, gaps, status, tuple(preface), books, canonical)
 
 
 def _dialler(

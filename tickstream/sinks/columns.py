@@ -44,7 +44,7 @@ _PRIORITY = (
     "bid_size", "ask_size", "volume", "close", "high", "low", "open",
 )  # fmt: skip
 """What stays when the screen is narrow: the first for longest."""
-_LEFT_OUT = ("type", "provider", "ts_event", "ts_recv", "interval", "closed", "sequence", "trade_id")
+_LEFT_OUT = ("type", "provider", "ts_event", "ts_recv", "interval", "closed", "sequence", "trade_id", "canonical")
 """Fields that the table does not show unless it is asked to."""
 _CANDLE = ("open", "high", "low", "close", "volume")
 _LEFT_ALIGNED = frozenset({"type", "provider", "symbol", "interval", "side", "trade_id", "closed", "trend", "state"})

@@ -29,6 +29,7 @@ class LevelRow(Event, frozen=True, gc=False):
     price: Number | None
     size: Number | None
     sequence: int | None
+    canonical: str | None = None
 
 
 class SnapshotLevel(LevelRow, frozen=True, gc=False, tag_field="type", tag="book_snapshot"):
@@ -51,9 +52,9 @@ def level_rows(kind: type[Event], events: Sequence[Event]) -> tuple[type[Event],
     for event in events:
         assert isinstance(event, BookSnapshot | BookUpdate)
         common = (event.provider, event.symbol, event.ts_event, event.ts_recv)
-        sequence, before = event.sequence, len(rows)
-        rows += [row(*common, "bid", n, price, size, sequence) for n, (price, size) in enumerate(event.bids, 1)]
-        rows += [row(*common, "ask", n, price, size, sequence) for n, (price, size) in enumerate(event.asks, 1)]
+        last, before = (event.sequence, event.canonical), len(rows)
+        rows += [row(*common, "bid", n, price, size, *last) for n, (price, size) in enumerate(event.bids, 1)]
+        rows += [row(*common, "ask", n, price, size, *last) for n, (price, size) in enumerate(event.asks, 1)]
         if len(rows) == before:
-            rows.append(row(*common, None, None, None, None, sequence))
+            rows.append(row(*common, None, None, None, None, *last))
     return row, rows
