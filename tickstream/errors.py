@@ -63,7 +63,7 @@ class ExitCode(IntEnum):
     NO_DATA = 13, "no data within --idle-timeout"
     OUTPUT = 14, "an output cannot be written, or a file cannot be read"
     INCOMPLETE = 15, "incomplete: gaps or drops under --strict, or what verify or convert found missing"
-    RATE_LIMITED = 16, "rate limited (HTTP 429 with the retries used up)"
+    RATE_LIMITED = 16, "rate limited: HTTP 429 or the provider's own error, and the retries are used up"
     LOCKED = 17, "the capture target is locked by another run"
     SIGHUP = 129, "ended by SIGHUP after a clean drain"
     SIGINT = 130, "ended by Ctrl-C (SIGINT) after a clean drain"

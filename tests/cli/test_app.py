@@ -55,8 +55,8 @@ class TestErrors:
         failing(TickstreamError("what happened", hint="what to do"))
         assert run("exit-codes").err == "tickstream: what happened\nwhat to do\n"
 
-    @pytest.mark.parametrize("error", [KeyboardInterrupt(), EOFError()])
-    def test_ctrl_c_is_130(self, failing, error):
+    @pytest.mark.parametrize("error", [KeyboardInterrupt(), typer.Abort()])
+    def test_ctrl_c_and_ctrl_d_at_a_prompt_are_130(self, failing, error):
         failing(error)
         assert run("exit-codes").code == ExitCode.SIGINT
 
@@ -105,6 +105,22 @@ class TestBugs:
     def test_a_missing_file_is_a_bug_where_nobody_foresaw_it(self, failing):
         failing(FileNotFoundError(2, "No such file or directory", "some.file"))
         assert "FileNotFoundError" in run("exit-codes").failed(ExitCode.BUG)
+
+    def test_an_end_of_file_that_nobody_foresaw_is_no_ctrl_d(self, failing):
+        failing(EOFError("marshal data too short"))
+        said = run("exit-codes").failed(ExitCode.BUG)
+        assert said.startswith("tickstream: internal error: EOFError: marshal data too short\n")
+
+    def test_a_module_whose_bytecode_was_cut_is_reported(self, tmp_path):
+        command = [sys.executable, "-m", "tickstream", "exit-codes"]
+        env = os.environ | {"PYTHONPYCACHEPREFIX": str(tmp_path)}
+        assert subprocess.run(command, env=env, capture_output=True, check=False).returncode == 0
+        (bytecode,) = tmp_path.rglob("tickstream/cli/exit_codes.*.pyc")
+        bytecode.write_bytes(bytecode.read_bytes()[:100])
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (ExitCode.BUG, "")
+        assert done.stderr.startswith("tickstream: internal error: EOFError: ")
+        assert len(done.stderr.splitlines()) == 2
 
     def test_a_full_disk_under_typers_own_printing_is_exit_14(self, failing):
         failing(OSError(28, "No space left on device"))

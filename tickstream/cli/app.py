@@ -54,8 +54,23 @@ def environment() -> Environment:
     return _environment.get()
 
 
+class UnforeseenEnd(Exception):
+    """Carries an EOFError past Typer, which takes one for Ctrl-D at a prompt of its own. We have none."""
+
+    def __init__(self, error: EOFError) -> None:
+        super().__init__()
+        self.error = error
+
+
 class LazyGroup(TyperGroup):
     """Imports a command's module when it is needed."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Raises UnforeseenEnd for an EOFError: a bug, or a file of the program that was cut."""
+        try:
+            return super().invoke(ctx)
+        except EOFError as error:
+            raise UnforeseenEnd(error) from error
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - click's signature
         return list(COMMANDS)
@@ -189,6 +204,8 @@ def _command_line(argv: list[str]) -> Any:
         without_rich()
     try:
         return typer.main.get_command(app).main(args=argv, prog_name="tickstream", standalone_mode=False)
+    except UnforeseenEnd as carried:
+        raise carried.error from None
     except OSError as error:
         if error.filename is not None or error.errno not in UNWRITABLE:
             raise
