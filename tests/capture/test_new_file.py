@@ -36,6 +36,24 @@ def test_after_an_error_there_is_no_file(tmp_path: Path) -> None:
     assert entries(tmp_path) == []
 
 
+def test_what_a_killed_process_has_left_is_swept_and_what_another_is_writing_is_not(tmp_path: Path) -> None:
+    left, young, others = (tmp_path / name for name in (".x.11.tmp", ".x.12.tmp", ".xy.13.tmp"))
+    with NewFile(tmp_path / "x") as held:
+        for path in (left, young, others):
+            path.write_bytes(b"half")
+        written = tmp_path / f".x.{os.getpid()}.tmp"
+        at_work = written.rename(tmp_path / ".x.14.tmp")
+        for path in (left, others, at_work):
+            os.utime(path, (1.0, 1.0))
+        with NewFile(tmp_path / "x") as file:
+            file.write(b"whole")
+        assert entries(tmp_path) == [".x.12.tmp", ".x.14.tmp", ".xy.13.tmp", "x"]
+        at_work.rename(written)
+        (tmp_path / "x").unlink()
+        held.write(b"too")
+    assert (tmp_path / "x").read_bytes() == b"too"
+
+
 def test_a_file_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"mine")
     with pytest.raises(OutputError, match="is there already") as error, NewFile(tmp_path / "x"):

@@ -275,14 +275,15 @@ def test_a_file_that_does_not_fit_leaves_nothing_behind(large: Path, tmp_path: P
     assert list(out.iterdir()) == []
 
 
-def test_an_interrupt_leaves_nothing_behind(large: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["INT", "TERM", "HUP"])
+def test_a_signal_leaves_nothing_behind(large: Path, tmp_path: Path, number: signal.Signals) -> None:
     out = tmp_path / "out"
     with process("-", "--to", out / "x.csv", stdin=subprocess.PIPE) as running:
         assert running.stdin is not None
         running.stdin.write(large.read_bytes()[: 2**20])
         running.stdin.flush()
         eventually(lambda: out.exists() and list(out.iterdir()), "a temporary file")
-        running.send_signal(signal.SIGINT)
-        assert running.wait(20) == ExitCode.SIGINT
+        running.send_signal(number)
+        assert running.wait(20) == 128 + number
         running.stdin.close()
     assert list(out.iterdir()) == []

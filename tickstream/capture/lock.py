@@ -118,6 +118,14 @@ def is_held(base: Path) -> bool:
         os.close(fd)
 
 
+def hold(fd: int) -> bool:
+    """Lock an open file until it is closed, or the process dies in any way; False when another has it.
+
+    Raises OSError where files cannot be locked.
+    """
+    return _try_lock(fd)
+
+
 def _still_there(fd: int, path: Path) -> bool:
     """True while the path names the file that is open."""
     try:

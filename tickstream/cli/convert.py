@@ -17,6 +17,7 @@ from tickstream.cli.app import environment
 from tickstream.cli.flags import expanded
 from tickstream.cli.meter import Meter
 from tickstream.cli.reading import Paths, ReadFlags
+from tickstream.cli.signals import tidying_up
 from tickstream.config import TIMES
 from tickstream.errors import ExitCode, Incomplete, OutputError, UsageError
 from tickstream.suggestions import did_you_mean, shown
@@ -118,8 +119,9 @@ def convert(  # noqa: PLR0913, PLR0917 - one parameter for each option, or group
     conversion = _Conversion(here, wanted, force=force, quiet=quiet)
     for name in jobs:
         conversion.check(name)
-    for name, some in jobs.items():
-        conversion.run(some, name)
+    with tidying_up():
+        for name, some in jobs.items():
+            conversion.run(some, name)
     return conversion.end(skip_bad=skip_bad)
 
 

@@ -5,10 +5,11 @@ Tested on Linux. Windows has SIGINT and SIGBREAK only; SIGHUP and SIGTERM are ta
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
@@ -51,3 +52,30 @@ class Signals:
             os._exit(128 + number)
         self.received = number
         self._on_first()
+
+
+@contextlib.contextmanager
+def tidying_up() -> Iterator[None]:
+    """A context that SIGTERM and SIGHUP end as Ctrl-C does, by an exception, so that what is half done is removed.
+
+    They raise SystemExit with 128 + the number; the second one has the effect that it always has.
+    """
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before: dict[int, object] = {}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal returned
+
+    def leave(number: int, _frame: FrameType | None) -> None:
+        restore()
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is threading.main_thread():
+        for number in numbers:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # `nohup` means it
+                before[number] = signal.signal(number, leave)
+    try:
+        yield
+    finally:
+        restore()
