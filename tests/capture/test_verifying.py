@@ -18,10 +18,11 @@ from tests.capture.planned import (
     quote,
     trade,
 )
+from tests.sinks.making import book, book_update
 from tickstream.capture.verifying import Reach, Rules, Verifier
 from tickstream.capture.verifying_report import SeriesReport
 from tickstream.events import Event, Gap, Notice
-from tickstream.markets import Market, market_of
+from tickstream.markets import ALWAYS, Market, market_of
 from tickstream.timestamps import Timestamp
 
 SYMBOLS = ("EURUSD", "XAUUSD", "BTCUSD")
@@ -125,6 +126,30 @@ def test_a_silent_symbol_of_another_type_is_listed_without_a_debt() -> None:
     assert (silent.symbol, silent.type, silent.events, silent.complete) == ("ETH-USD", "trade", 0, True)
     alone = Verifier(Rules(market_of=hours)).series({("coinbase", "ETH-USD"): Reach()})
     assert [(one.symbol, one.type) for one in alone] == [("ETH-USD", "")]
+
+
+def test_a_wildcard_is_no_symbol_once_anything_came_for_it() -> None:
+    verifier = Verifier(Rules(market_of=hours))
+    expected = {("coinbase", "*"): Reach(None, None)}
+    assert [one.symbol for one in verifier.series(expected)] == ["*"], "nothing came at all"
+    verifier.begin_file("x")
+    verifier.take([quote("BTCUSD", 1), quote("ETHUSD", 1)])
+    assert [one.symbol for one in verifier.series(expected)] == ["BTCUSD", "ETHUSD"]
+
+
+def test_a_gap_costs_a_book_once() -> None:
+    verifier = Verifier(Rules(market_of=lambda _provider, _symbol: ALWAYS))
+    times = [Timestamp(SUNDAY + minute * MINUTE) for minute in range(4)]
+    verifier.begin_file("x")
+    snapshots = [book(("99.5", "1"), symbol="BTCUSD", ts_event=ts, ts_recv=ts) for ts in (times[0], times[3])]
+    gap = Gap(snapshots[0].provider, ("BTCUSD",), "book", times[1], times[3])
+    verifier.take([snapshots[0], gap, snapshots[1]])
+    [alone] = verifier.series()
+    assert (alone.type, alone.uncertain, alone.gaps) == ("book_snapshot", 1, 1)
+    verifier.take([book_update(("99.4", "1"), symbol="BTCUSD", ts_event=times[3], ts_recv=times[3])])
+    found = {one.type: one for one in verifier.series()}
+    assert (found["book_snapshot"].uncertain, found["book_update"].uncertain) == (0, 1)
+    assert not found["book_update"].complete
 
 
 def test_a_gap_that_only_the_manifest_knows_explains_the_hole() -> None:

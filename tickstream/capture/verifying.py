@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 from operator import attrgetter
 
+import msgspec
+
 from tickstream.capture.manifest import Tally
 from tickstream.capture.verifying_bars import BarSeries
 from tickstream.capture.verifying_gaps import GapRecords
@@ -18,6 +20,7 @@ from tickstream.capture.verifying_numbered import NumberedSeries
 from tickstream.capture.verifying_report import GapReport, SeriesReport
 from tickstream.capture.verifying_series import Key, Reach, Rules, Series
 from tickstream.events import Bar, Event, Gap, MarketEvent
+from tickstream.subscriptions import is_wildcard
 
 __all__ = ["Expected", "Key", "Reach", "Rules", "Verifier"]
 
@@ -67,11 +70,13 @@ class Verifier:
     def series(self, expected: Expected | None = None) -> list[SeriesReport]:
         """The account of every series, and of every symbol that was asked for and has none."""
         expected = expected or {}
-        reports = [series.report(expected.get(key[:2])) for key, series in self._series.items()]
+        reports = [self._once(series.report(expected.get(key[:2]))) for key, series in self._series.items()]
         seen = {key[:2] for key in self._series}
+        providers = {key.provider for key in self._series}
         for provider, symbol in expected:
-            if (provider, symbol) not in seen:
-                reports.append(self._nothing(provider, symbol, expected[provider, symbol]))
+            if (provider, symbol) in seen or (is_wildcard(symbol) and provider in providers):
+                continue  # a wildcard stands for those that came
+            reports.append(self._nothing(provider, symbol, expected[provider, symbol]))
         return sorted(reports, key=lambda one: (one.provider, one.symbol, one.type, one.interval or ""))
 
     def gap_reports(self, reports: Iterable[SeriesReport]) -> list[GapReport]:
@@ -89,6 +94,12 @@ class Verifier:
             for record in self.gaps.of(provider, symbol, self.rules.start, self.rules.end)
         ]
         return sorted(found, key=lambda one: (one.start, one.provider, one.symbol, one.end))
+
+    def _once(self, report: SeriesReport) -> SeriesReport:
+        """A gap costs a book once, and it is the updates that it leaves a hole in."""
+        if report.type == "book_snapshot" and Key(report.provider, report.symbol, "book_update") in self._series:
+            return msgspec.structs.replace(report, uncertain=0)
+        return report
 
     def _nothing(self, provider: str, symbol: str, reach: Reach | None) -> SeriesReport:
         """A symbol without a single event: it owes what its neighbours have, if those are bars."""
