@@ -18,6 +18,8 @@ MAX_FILE_BYTES = 1 << 20
 STDIN = "-"
 SAID = 10
 """So many spellings are said to stand for what."""
+NEAR_SAID = 5
+"""Of so many refused symbols it is said what they may have been."""
 
 
 class SymbolForm(NamedTuple):
@@ -108,14 +110,19 @@ def resolve_symbols(named: Iterable[Named], form: SymbolForm) -> Resolved:
     return Resolved(tuple(symbols), canonical, aliases)
 
 
-def near_symbols(symbol: str, form: SymbolForm) -> str:
-    """A sentence for a symbol that the provider refused: what else it may have been. Empty where nobody knows.
+def near_symbols(symbols: Sequence[str], form: SymbolForm) -> str:
+    """A sentence for symbols that the provider refused: what else they may have been. Empty where nobody knows.
 
     One that the provider surely has was refused for another reason than its spelling.
     """
-    if symbol in form.common:
-        return ""
-    return _other_spelling(symbol, form) or did_you_mean(symbol, (one for one in form.common if one != symbol))
+    near = {symbol: said for symbol in symbols if symbol not in form.common and (said := _near(symbol, form))}
+    if len(symbols) == 1:
+        return "".join(near.values())
+    return " ".join(f"For {symbol}: {said[0].lower()}{said[1:]}" for symbol, said in list(near.items())[:NEAR_SAID])
+
+
+def _near(symbol: str, form: SymbolForm) -> str:
+    return _other_spelling(symbol, form) or did_you_mean(symbol, form.common)
 
 
 def _symbol(named: Named, form: SymbolForm) -> tuple[str, str | None]:
@@ -230,8 +237,8 @@ def _other_spelling(word: str, form: SymbolForm) -> str:
     if meaning is None or form.alias is None:
         return ""
     here = meaning._replace(exchange="") if meaning.quote else meaning
-    if (spelled := form.alias(here)) and spelled != word:
-        return f"Did you mean {spelled}?"
+    if spelled := form.alias(here):
+        return f"Did you mean {spelled}?" if spelled != word else ""
     if here.quote == "USD" and (spelled := form.alias(here._replace(quote="USDT"))):
         return f"Did you mean {spelled}? That is in USDT, a coin, not in dollars."
     return ""

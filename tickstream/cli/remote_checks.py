@@ -230,6 +230,8 @@ def check_subscribe(visit: Visit) -> Finding:
         return _with_notices(visit, Finding(detail, facts=facts))
     detail += "".join(f"; {symbol} refused: {why}" for symbol, why in refused.items())
     advice = f"Symbols are {protocol.spec.symbol_help}. Check the spelling, and the limit of your plan."
+    if near := protocol.near(tuple(refused)):
+        advice = f"{near} {advice}"
     return _with_notices(visit, Finding(detail, Status.WARN, Verdict.YOU, advice, facts))
 
 

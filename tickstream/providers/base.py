@@ -18,6 +18,7 @@ from tickstream.events import Account, Event, Glimpses, Notice, Quarantined
 from tickstream.keys import Secret
 from tickstream.providers.spec import ErrorCode, ProviderSpec
 from tickstream.subscriptions import Subscription
+from tickstream.symbols import near_symbols
 from tickstream.timestamps import NS_PER_SECOND, Timestamp
 from tickstream.tls_pins import TlsPin
 
@@ -282,18 +283,25 @@ class FeedProtocol(ABC):
             self.notice(ts, code, self.meaning_of(code, message))
 
     def refuse(self, ts: Timestamp, code: str, why: str, symbols: tuple[str, ...]) -> None:
-        """These symbols will not come: said once, and never asked for again."""
+        """These symbols will not come: said once, and never asked for again. What is near to them is said, too."""
         self.refused.update(dict.fromkeys(symbols, why))
-        self.notice(ts, code, f"{', '.join(symbols)}: {why}", symbols)
+        near = self.near(symbols) if code == "symbol_refused" else ""
+        self.notice(ts, code, f"{', '.join(symbols)}: {why}" + (f". {near}" if near else ""), symbols)
+
+    def near(self, symbols: Sequence[str]) -> str:
+        """What else these may have been: empty where nobody knows."""
+        return near_symbols(symbols, self.spec.symbol_form(self.feed.settings))
 
     def all_refused(self) -> SymbolRefused:
         """The error when nothing is left to stream."""
         refused = tuple(self.refused) or self.feed.subscription.symbols
+        near = self.near(refused)
         return SymbolRefused(
             f"{self.spec.title} refused every symbol asked for: {', '.join(refused)}.",
             code="symbol_refused",
             symbols=refused,
-            hint=f"Symbols are {self.spec.symbol_help}. Check the spelling, and the symbol limit of your plan.",
+            hint=(f"{near} " if near else "")
+            + f"Symbols are {self.spec.symbol_help}. Check the spelling, and the symbol limit of your plan.",
         )
 
     def meaning_of(self, code: str, message: str) -> str:

@@ -208,7 +208,8 @@ class BinanceProtocol(SubscribingFeed[_Message]):
             self._quiet_due = None
             if quiet := tuple(symbol for symbol in self.active if symbol in self._silent):
                 words = "nothing came yet: Binance has no such symbol, or nothing happens there"
-                self.notice(ts, "quiet_symbols", f"{', '.join(quiet)}: {words}", quiet)
+                near = self.near(quiet)
+                self.notice(ts, "quiet_symbols", f"{', '.join(quiet)}: {words}" + (f". {near}" if near else ""), quiet)
 
 
 _Made = tuple[MarketEvent, int, int]
