@@ -57,6 +57,7 @@ RUNS = (
     Run("kraken", {}, slice(3)),
     Run("kraken", {}, slice(4, None)),  # the fourth is an update of a book that has not begun
     Run("binance", {}),
+    Run("ibkr/frames", {}),
     Run("coinbase/exchange_2021", {}, channels=EXCHANGE),
     Run("coinbase/exchange_2026", {}, channels=EXCHANGE),
     Run("coinbase/exchange_errors", {}, channels=EXCHANGE),

@@ -12,9 +12,10 @@ from tickstream import providers, simulator
 from tickstream.events import Event, MarketEvent
 from tickstream.keys import Secret
 from tickstream.providers.base import Feed, FeedProtocol
+from tickstream.providers.rest import AsksRest, RestAnswer, RestRequest
 from tickstream.simulator.conversation import Conversation
 from tickstream.simulator.faults import parse_fault
-from tickstream.simulator.handshake import Request
+from tickstream.simulator.handshake import Plain, Refusal, Request
 from tickstream.simulator.market import MarketSource
 from tickstream.simulator.misbehaviour import misbehaving
 from tickstream.simulator.options import SimulatorOptions
@@ -92,11 +93,28 @@ class Pair:
         return [msgspec.json.decode(payload) for payload in payloads(self.server.take_outgoing())]
 
     def _talk(self) -> None:
+        self._ask()
         while requests := self.protocol.frames_to_send(self.now):
             self.server.receive(requests, self.now)
             self._hear()
+            self._ask()
         self.events += self.protocol.take_events()
         self.events += self.protocol.take_events()
+
+    def _ask(self) -> None:
+        """What the protocol asks over HTTP, if it does."""
+        while isinstance(self.protocol, AsksRest) and (requests := self.protocol.requests_to_make(self.now)):
+            for request in requests:
+                self.protocol.take_answer(self._answer(request), self._ts(), self.now)
+                self.protocol.tick(self.now, self._ts())
+
+    def _answer(self, request: RestRequest) -> RestAnswer:
+        path, _, query = request.path.partition("?")
+        try:
+            said = self.counterpart.plain(Plain(request.method, path, query, body=request.body))
+        except Refusal as refusal:
+            return RestAnswer(request, refusal.status, refusal.text.encode())
+        return RestAnswer(request, 404) if said is None else RestAnswer(request, 200, said.encode())
 
     def _hear(self) -> None:
         messages = payloads(self.server.take_outgoing())

@@ -111,7 +111,7 @@ def contracts(body: bytes) -> dict[str, list[Contract]]:
     }
 
 
-def choose(ticker: str, found: list[Contract]) -> Contract | str:
+def choose(found: list[Contract]) -> Contract | str:
     """The one that is meant, or why none is: the listing in the US, else the only one there is (convention).
 
     A ticker that is listed there twice, or several times elsewhere, is not guessed at.
@@ -120,6 +120,6 @@ def choose(ticker: str, found: list[Contract]) -> Contract | str:
     if len(here) == 1:
         return here[0]
     if not here:
-        return f"no stock has this ticker; of anything but stocks name the conid ({ticker} is none)"
+        return "no stock has this ticker; what is no stock is named by its conid"
     some = ", ".join(map(str, here[:CHOICES_SHOWN])) + (" ..." if len(here) > CHOICES_SHOWN else "")
     return f"several contracts have this ticker: {some}; name one by its number"
