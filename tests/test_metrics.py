@@ -11,7 +11,7 @@ import pytest
 from tickstream.credits import CreditMeter
 from tickstream.markets import US_EQUITIES
 from tickstream.metrics import Metrics, Totals
-from tickstream.status import FilesStatus, Pace, RunStatus, SessionStatus
+from tickstream.status import FilesStatus, Pace, ProviderStatus, RunStatus, SessionStatus
 from tickstream.timestamps import parse_rfc3339
 
 NOON = parse_rfc3339("2026-06-24T12:00:00Z")
@@ -48,7 +48,7 @@ def parsed(text: str) -> dict[str, dict[str, float]]:
         assert sample[1] == family
         assert (kind == "counter") == family.endswith("_total")
         labels = dict(re.findall(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\.)*)"', sample[2]))
-        assert {"run", "provider"} <= set(labels)
+        assert "run" in labels
         others = ",".join(value for name, value in labels.items() if name not in ("run", "provider"))
         assert others not in found[family], "no sample twice"
         found[family][others] = float(sample[3])
@@ -57,7 +57,8 @@ def parsed(text: str) -> dict[str, dict[str, float]]:
 
 
 def status(*symbols: str, **changes: Any) -> RunStatus:
-    made = RunStatus("LIVE", "tickatlas", [SessionStatus("tickatlas", 1, symbols, "up")], symbols)
+    provider = ProviderStatus("tickatlas", symbols, changes.pop("credits", None))
+    made = RunStatus("LIVE", (provider,), [SessionStatus("tickatlas", 1, symbols, "up")])
     for name, value in changes.items():
         setattr(made, name, value)
     return made
@@ -66,7 +67,8 @@ def status(*symbols: str, **changes: Any) -> RunStatus:
 def figures(
     run: RunStatus, last: Mapping[str, int] | None = None, files: FilesStatus | None = None, **totals: Any
 ) -> Any:
-    return parsed(Metrics("eurusd", run, last or {}, NOON).text(NOON, 5.0, Totals(**totals), files))
+    latest = {("tickatlas", symbol): ts for symbol, ts in (last or {}).items()}
+    return parsed(Metrics("eurusd", run, latest, NOON).text(NOON, 5.0, Totals(**totals), files))
 
 
 def test_every_family_is_explained_typed_and_well_formed() -> None:
@@ -100,7 +102,9 @@ def test_whether_a_market_trades_is_told_so_that_silence_can_be_judged() -> None
 
 
 def test_symbols_that_came_without_being_named_are_shown_too_and_a_provider_may_know_its_markets() -> None:
-    metrics = Metrics("x", status("*"), {"AAPL": NOON}, NOON, lambda _symbol: US_EQUITIES)
+    run = status("*")
+    run.providers[0].market_of = lambda _symbol: US_EQUITIES
+    metrics = Metrics("x", run, {("tickatlas", "AAPL"): NOON}, NOON)
     shown = parsed(metrics.text(NOON, 0.0, Totals()))
     assert shown["tickstream_last_data_age_seconds"] == {"*": float("inf"), "AAPL": 0.0}
     assert shown["tickstream_market_open"]["AAPL"] == 0.0, "8 in the morning in New York"
@@ -153,7 +157,7 @@ def test_the_files_of_a_capture_and_its_credits() -> None:
 
 
 def test_a_run_without_sessions_has_none() -> None:
-    assert "tickstream_session_up" not in figures(RunStatus("REPLAY", "tickatlas", [], ("EURUSD",)))
+    assert "tickstream_session_up" not in figures(RunStatus("REPLAY", (ProviderStatus("tickatlas", ("EURUSD",)),), []))
 
 
 def test_a_pace_needs_two_looks_and_never_runs_backwards() -> None:

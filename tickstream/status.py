@@ -6,10 +6,13 @@ than its neighbour, never a torn value.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from tickstream.credits import CreditMeter
 from tickstream.events import SessionState
+from tickstream.markets import Market, market_of
 
 
 class SessionStatus(msgspec.Struct):
@@ -50,16 +53,27 @@ class SessionStatus(msgspec.Struct):
         return max(0, self.epoch - self.epoch_before - 1)
 
 
+class ProviderStatus(msgspec.Struct):
+    """What a run has of one provider, beside the sessions."""
+
+    name: str
+    symbols: tuple[str, ...] = ()
+    credits: CreditMeter | None = None
+    silence_s: float = 150.0
+    """Without data for so long, in an open market, a symbol is stale."""
+    market_of: Callable[[str], Market] = market_of
+    """Symbol -> its trading hours."""
+
+
 class RunStatus(msgspec.Struct):
     """A whole run."""
 
     label: str
     """`LIVE`, `DEMO` or `REPLAY`."""
-    provider: str
+    providers: tuple[ProviderStatus, ...]
+    """In the order in which they were named."""
     sessions: list[SessionStatus]
-    symbols: tuple[str, ...]
-    credits: CreditMeter | None = None
-    plan: str | None = None
+    """Of all of them."""
     events: int = 0
     gaps: int = 0
     dropped: int = 0
@@ -67,6 +81,37 @@ class RunStatus(msgspec.Struct):
     started: float = 0.0
     opens_ns: int | None = None
     """The market is closed until then, and nothing is connected yet."""
+
+    @property
+    def several(self) -> bool:
+        """There is more than one provider: symbols alone do not say whose they are."""
+        return len(self.providers) > 1
+
+    @property
+    def provider(self) -> str:
+        """Whose data it is: the name, or the names joined by commas."""
+        return ",".join(one.name for one in self.providers)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All symbols by the names that they have in this run, see `name_of`."""
+        return tuple(self.name_of(one.name, symbol) for one in self.providers for symbol in one.symbols)
+
+    def name_of(self, provider: str, symbol: str) -> str:
+        """What a symbol is called where the provider does not stand beside it: with its provider in front, as on the
+        command line, when there are several."""
+        return f"{provider}:{symbol}" if self.several else symbol
+
+    def credits_used(self) -> int | None:
+        """Of all providers that charge; None when none does."""
+        meters = [one.credits for one in self.providers if one.credits is not None]
+        return sum(meter.used for meter in meters) if meters else None
+
+    def credits_remaining(self, now_ns: int) -> int | None:
+        """Left today with all providers that charge; None when that of one is unlimited or not known."""
+        left = [one.credits.remaining(now_ns) for one in self.providers if one.credits is not None]
+        known = [some for some in left if some is not None]
+        return sum(known) if known and len(known) == len(left) else None
 
 
 class FilesStatus(msgspec.Struct):

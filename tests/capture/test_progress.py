@@ -8,13 +8,14 @@ import pytest
 
 from tickstream.capture.progress import progress_line, size
 from tickstream.credits import CreditMeter
-from tickstream.status import FilesStatus, RunStatus, SessionStatus
+from tickstream.status import FilesStatus, ProviderStatus, RunStatus, SessionStatus
 
 NOON = 1_782_302_400 * 10**9
 
 
 def line(*sessions: SessionStatus, files: FilesStatus | None = None, rate: float = 0.0, **changes: Any) -> str:
-    status = RunStatus("LIVE", "tickatlas", list(sessions), ("EURUSD",))
+    provider = ProviderStatus("tickatlas", ("EURUSD",), changes.pop("credits", None))
+    status = RunStatus("LIVE", (provider,), list(sessions))
     for name, value in changes.items():
         setattr(status, name, value)
     return progress_line(status, files or FilesStatus(), rate, NOON, 100.0)

@@ -19,7 +19,7 @@ from tickstream.events import Batch, Event, Gap, Summary
 from tickstream.pipeline.base import Stage
 from tickstream.pipeline.limits import LimitStage
 from tickstream.sinks.base import Sink
-from tickstream.status import RunStatus, SessionStatus
+from tickstream.status import ProviderStatus, RunStatus, SessionStatus
 from tickstream.timestamps import Timestamp
 
 Item = Batch | float | Callable[[], None]
@@ -134,7 +134,9 @@ class Rig:
         self.sink = sink or Kept()
         self.outlet = Outlet()
         self.bounds = bounds or Bounds()
-        self.status = RunStatus("LIVE", "tickatlas", [SessionStatus("tickatlas", 1, ("EURUSD",))], ("EURUSD",))
+        self.status = RunStatus(
+            "LIVE", (ProviderStatus("tickatlas", ("EURUSD",)),), [SessionStatus("tickatlas", 1, ("EURUSD",))]
+        )
         self.limit = LimitStage(how.pop("count", None), how.pop("once", None))
         self.stages: Sequence[Stage] = (*how.pop("stages", ()), self.limit)
         self.chores: Sequence[Chore] = how.pop("chores", ())

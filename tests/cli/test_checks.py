@@ -18,7 +18,7 @@ from tickstream.cli.checks import (
     listed,
 )
 from tickstream.cli.environment import Environment
-from tickstream.cli.live import FeedOptions
+from tickstream.cli.feed_options import FeedOptions
 from tickstream.clock import FakeClock
 from tickstream.diagnosis import Examination, Status, Verdict
 from tickstream.errors import ConfigError, InsecureUrl, UsageError

@@ -17,9 +17,11 @@ from tickstream.cli.gauges import METRICS_S, MetricsFile, Progress, replace
 from tickstream.cli.talk import Talk
 from tickstream.clock import FakeClock
 from tickstream.errors import ExitCode, NetworkError, OutputError
-from tickstream.status import FilesStatus, RunStatus, SessionStatus
+from tickstream.status import FilesStatus, ProviderStatus, RunStatus, SessionStatus
 
-STATUS = RunStatus("LIVE", "tickatlas", [SessionStatus("tickatlas", 1, ("EURUSD",), "up")], ("EURUSD",))
+STATUS = RunStatus(
+    "LIVE", (ProviderStatus("tickatlas", ("EURUSD",)),), [SessionStatus("tickatlas", 1, ("EURUSD",), "up")]
+)
 
 
 def here(err: io.StringIO, **how: object) -> Environment:

@@ -17,7 +17,7 @@ from tickstream.pipeline.dedup import DedupStage
 from tickstream.pipeline.gaps import GapStage
 from tickstream.pipeline.skew import SkewStage
 from tickstream.providers import load
-from tickstream.status import RunStatus, SessionStatus
+from tickstream.status import ProviderStatus, RunStatus, SessionStatus
 from tickstream.subscriptions import Channel
 
 SYMBOLS = ("EURUSD", "XAUUSD", "BTCUSD")
@@ -28,7 +28,7 @@ def feed() -> LiveFeed:
     wires: Any = None
     session = SessionStatus("tickatlas", 1, SYMBOLS)
     gaps = GapStage("tickatlas", {1: SYMBOLS}, at(100), lambda _, start, end: (end - start) // MINUTE, 60)
-    status = RunStatus("LIVE", "tickatlas", [session], SYMBOLS)
+    status = RunStatus("LIVE", (ProviderStatus("tickatlas", SYMBOLS),), [session])
     skew = SkewStage("tickatlas", None)
     return LiveFeed(load("tickatlas"), SYMBOLS, Channel.BARS, wires, skew, gaps, status, ())
 

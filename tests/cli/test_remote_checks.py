@@ -11,7 +11,7 @@ from tests.cli.scripted import Item, ScriptedWire, batch
 from tickstream.cli.checks import Case
 from tickstream.cli.environment import Environment
 from tickstream.cli.exchange import Exchange
-from tickstream.cli.live import FeedOptions
+from tickstream.cli.feed_options import FeedOptions
 from tickstream.cli.remote_checks import (
     REMOTE_CHECKS,
     Visit,

@@ -11,8 +11,9 @@ import pytest
 
 from tests.end_to_end.capturing import Folder
 from tests.end_to_end.watching import MONDAY_NS, Result, Server, Thread, assert_exit, of_type, run, serve
+from tickstream.cli.endpoints import the_key
 from tickstream.cli.environment import Environment
-from tickstream.cli.live import FeedOptions, the_key
+from tickstream.cli.feed_options import FeedOptions
 from tickstream.errors import ConfigError, ExitCode
 from tickstream.events import BookSnapshot, Level
 from tickstream.numbers import Number, number

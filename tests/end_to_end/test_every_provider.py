@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from tests.end_to_end.watching import Thread, assert_exit, run, serve
 from tickstream import providers
-from tickstream.cli.live import demo_symbols
+from tickstream.cli.wanted import demo_symbols
 from tickstream.errors import ExitCode
 from tickstream.providers.base import ProviderSpec
 from tickstream.simulator import load as counterpart_of

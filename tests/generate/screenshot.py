@@ -12,7 +12,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tickstream.cli.live import DEMO_KEY, DEMO_SYMBOLS
+from tickstream.cli.endpoints import DEMO_KEY
+from tickstream.cli.wanted import DEMO_SYMBOLS
 from tickstream.clock import FakeClock
 from tickstream.credits import CreditMeter
 from tickstream.events import Batch
@@ -31,7 +32,7 @@ from tickstream.sinks.output import Output
 from tickstream.sinks.screen import to_rich
 from tickstream.sinks.table import PlainTable
 from tickstream.sinks.terminal import UNICODE, Line
-from tickstream.status import RunStatus, SessionStatus
+from tickstream.status import ProviderStatus, RunStatus, SessionStatus
 from tickstream.subscriptions import Subscription
 
 FILE = Path(__file__).resolve().parents[2] / ".github" / "table.svg"
@@ -54,7 +55,7 @@ class Demo:
         self._protocol = SPEC.protocol(Feed(SPEC.url, Subscription(DEMO_SYMBOLS), Secret(DEMO_KEY)))
         self._meter = CreditMeter()
         self._session = SessionStatus(SPEC.name, 1, DEMO_SYMBOLS, ping_ms=0.2)
-        self._status = RunStatus("DEMO", SPEC.name, [self._session], DEMO_SYMBOLS, self._meter)
+        self._status = RunStatus("DEMO", (ProviderStatus(SPEC.name, DEMO_SYMBOLS, self._meter),), [self._session])
         self._status.started = self.clock.monotonic()
         self._at_ns = self.clock.now_ns() // MINUTE_NS * MINUTE_NS
         output = Output(io.BytesIO(), self.clock)

@@ -84,6 +84,13 @@ class TestOnce:
         stage.refused(())
         assert stage.done
 
+    def test_a_symbol_that_two_providers_have_is_told_apart_by_its_name(self) -> None:
+        stage = LimitStage(once=frozenset({"tickatlas:A", "fcs:A"}), name_of=lambda e: f"{e.provider}:{e.symbol}")
+        assert shown(stage.process(bars("A", "A"))) == "A"
+        assert not stage.done
+        stage.refused(("fcs:A",))
+        assert stage.done
+
     def test_refusals_mean_nothing_to_a_count(self) -> None:
         stage = LimitStage(count=1)
         stage.refused(("A",))

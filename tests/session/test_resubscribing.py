@@ -20,7 +20,7 @@ from tickstream.providers.tickatlas import TickAtlasProtocol
 from tickstream.session.context import SessionContext
 from tickstream.session.queue import BatchQueue
 from tickstream.session.retry import RetryOptions
-from tickstream.session.supervisor import Supervisor, split
+from tickstream.session.supervisor import Party, Supervisor, split
 from tickstream.subscriptions import Subscription
 
 WAIT_S = 10.0
@@ -77,7 +77,7 @@ class Sessions:
         self.queue = BatchQueue()
         feeds = split(Feed(SPEC.url, Subscription(symbols), Secret(KEY)), len(symbols))
         context = SessionContext(RENEWING, self._dial, FakeClock(), self.stop)
-        self.supervisor = Supervisor(context, feeds, self.queue, RetryOptions())
+        self.supervisor = Supervisor([Party(context, feeds)], self.queue, RetryOptions())
         self.symbols = symbols
 
     def _dial(self, request: ConnectRequest, step: Callable[[str], None]) -> ScriptedWire:

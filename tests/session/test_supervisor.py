@@ -20,7 +20,7 @@ from tickstream.providers.base import ConnectRequest, Feed
 from tickstream.session.context import SessionContext
 from tickstream.session.queue import BatchQueue
 from tickstream.session.retry import RetryOptions
-from tickstream.session.supervisor import Supervisor, split
+from tickstream.session.supervisor import Party, Supervisor, split
 from tickstream.subscriptions import Subscription
 
 WAIT_S = 10.0
@@ -48,7 +48,7 @@ class Several:
         self.queue = BatchQueue()
         context = SessionContext(SPEC, self._dial, FakeClock(), self.stop)
         feeds = split(Feed(SPEC.url, Subscription(tuple(answers)), Secret(KEY)), len(answers))
-        self.supervisor = Supervisor(context, feeds, self.queue, RetryOptions(retries=0), random.Random(1))
+        self.supervisor = Supervisor([Party(context, feeds)], self.queue, RetryOptions(retries=0), random.Random(1))
 
     def _dial(self, request: ConnectRequest, step: Callable[[str], None]) -> ScriptedWire:
         name = threading.current_thread().name
@@ -189,7 +189,7 @@ class TestStopping:
 
         context = SessionContext(SPEC, dial, SystemClock(), threading.Event())
         feeds = split(Feed(SPEC.url, Subscription(("A",)), Secret(KEY)), 1)
-        supervisor = Supervisor(context, feeds, BatchQueue(), RetryOptions())
+        supervisor = Supervisor([Party(context, feeds)], BatchQueue(), RetryOptions())
         supervisor.start()
         assert not supervisor.join(0.05)
         supervisor.stop()
@@ -198,7 +198,7 @@ class TestStopping:
 
     def test_a_run_of_no_sessions_is_no_error(self) -> None:
         context = SessionContext(SPEC, lambda *_: pytest.fail("nobody dials"), FakeClock(), threading.Event())
-        supervisor = Supervisor(context, [], BatchQueue(), RetryOptions())
+        supervisor = Supervisor([Party(context, [])], BatchQueue(), RetryOptions())
         supervisor.start()
         assert supervisor.join(0)
         assert supervisor.error is None

@@ -27,7 +27,7 @@ from tickstream.sinks.base import Display, SinkRequest
 from tickstream.sinks.headlines import Now
 from tickstream.sinks.output import Output
 from tickstream.sinks.terminal import UNICODE
-from tickstream.status import RunStatus, SessionStatus
+from tickstream.status import ProviderStatus, RunStatus, SessionStatus
 from tickstream.timestamps import Timestamp
 
 START = Timestamp(1_782_312_840_000_000_000)
@@ -158,7 +158,7 @@ def run_status(**session: Any) -> RunStatus:
     status = SessionStatus("tickatlas", 1, SYMBOLS, state="up", epoch=1, ping_ms=12.4)
     for name, value in session.items():
         setattr(status, name, value)
-    return RunStatus("DEMO", "tickatlas", [status], SYMBOLS, started=1000.0)
+    return RunStatus("DEMO", (ProviderStatus("tickatlas", SYMBOLS),), [status], started=1000.0)
 
 
 def meter(remaining: int | None = 10_000, minutes: int = 10) -> CreditMeter:

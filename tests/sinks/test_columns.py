@@ -29,7 +29,7 @@ from tickstream.sinks.columns import (
 from tickstream.sinks.terminal import UNICODE
 from tickstream.subscriptions import Channel
 
-ALL = table_columns(Channel.BARS, None)
+ALL = table_columns((Channel.BARS,), None)
 
 
 def row(*events: Event) -> Row:
@@ -43,17 +43,17 @@ def moment(now: float = 1000.0) -> Moment:
 
 
 def test_the_table_of_bars_begins_with_what_one_can_trade_at() -> None:
-    names = table_columns(Channel.BARS, None)
+    names = table_columns((Channel.BARS,), None)
     assert names == ("symbol", "bid", "ask", "spread", "open", "high", "low", "close", "volume", *DISPLAY_FIELDS)
 
 
 def test_other_channels_have_their_fields() -> None:
-    assert table_columns(Channel.TRADES, None) == ("symbol", "price", "size", "side", *DISPLAY_FIELDS)
-    assert table_columns(Channel.QUOTES, None)[:4] == ("symbol", "bid", "bid_size", "ask")
+    assert table_columns((Channel.TRADES,), None) == ("symbol", "price", "size", "side", *DISPLAY_FIELDS)
+    assert table_columns((Channel.QUOTES,), None)[:4] == ("symbol", "bid", "bid_size", "ask")
 
 
 def test_chosen_columns_are_taken_as_they_are() -> None:
-    assert table_columns(Channel.BARS, ("close", "symbol")) == ("close", "symbol")
+    assert table_columns((Channel.BARS,), ("close", "symbol")) == ("close", "symbol")
 
 
 # --- widths ----------------------------------------------------------------------------------------------------------
@@ -172,8 +172,8 @@ def test_the_change_has_sign_arrow_and_colour(last: str, change: str, shown: str
 
 def test_before_the_first_data_cells_are_empty() -> None:
     for name in ("age", "change", "change_pct", "bid", "ts_event"):
-        assert cell(name, Row("EURUSD"), State.WAITING, moment()).text == ""
-    assert percent(Row("EURUSD"), UNICODE) == ""
+        assert cell(name, Row(Board(()), "EURUSD"), State.WAITING, moment()).text == ""
+    assert percent(Row(Board(()), "EURUSD"), UNICODE) == ""
     assert signed(None) == ""
 
 

@@ -27,7 +27,7 @@ def test_the_header_is_written_once_and_rows_follow() -> None:
 
 def test_another_channel_has_other_columns() -> None:
     stdout = Written()
-    sink = load("csv").make(request(stdout, channel=Channel.TRADES, time="ns"))
+    sink = load("csv").make(request(stdout, channels=(Channel.TRADES,), time="ns"))
     sink.open()
     sink.write(batch(trade()))
     assert stdout.text == (
@@ -50,5 +50,5 @@ def test_unknown_fields_are_refused() -> None:
 
 def test_the_sides_of_a_book_are_refused_as_columns_and_its_levels_named() -> None:
     with pytest.raises(UsageError, match="'bids'") as caught:
-        load("csv").make(request(fields=("symbol", "bids"), channel=Channel.BOOK))
+        load("csv").make(request(fields=("symbol", "bids"), channels=(Channel.BOOK,)))
     assert all(f" {name}" in str(caught.value) for name in ("side", "level", "price", "size"))

@@ -8,6 +8,7 @@ from tests.sinks.making import MINUTE, START, meter, notice, now, run_status
 from tickstream.credits import CreditMeter
 from tickstream.events import Account
 from tickstream.sinks.board import Board
+from tickstream.sinks.boards import Boards
 from tickstream.sinks.headlines import (
     Now,
     countdown,
@@ -18,15 +19,15 @@ from tickstream.sinks.headlines import (
     title_line,
 )
 from tickstream.sinks.terminal import ASCII, Line
-from tickstream.status import RunStatus, SessionStatus
+from tickstream.status import SessionStatus
 
 
 def text(line: Line) -> str:
     return "".join(part for part, _ in line)
 
 
-def board(plan: str | None = "pro") -> Board:
-    made = Board(())
+def boards(plan: str | None = "pro") -> Boards:
+    made = Boards([Board((), (), "tickatlas")])
     made.add([Account("tickatlas", START, plan)], 1000.0)
     return made
 
@@ -35,7 +36,7 @@ def board(plan: str | None = "pro") -> Board:
 
 
 def test_the_title_says_what_kind_of_run_it_is_and_whose_data() -> None:
-    line = title_line(board(), run_status(), now(60))
+    line = title_line(boards(), run_status(), now(60))
     assert text(line) == "tickstream  DEMO  tickatlas · pro plan          14:54:00 UTC"
     assert (" DEMO ", "bold reverse yellow") in line
 
@@ -46,20 +47,18 @@ def test_the_title_says_what_kind_of_run_it_is_and_whose_data() -> None:
 def test_each_kind_of_run_has_its_colour(label: str, style: str) -> None:
     status = run_status()
     status.label = label
-    assert (f" {label} ", style) in title_line(board(), status, now())
+    assert (f" {label} ", style) in title_line(boards(), status, now())
 
 
-def test_the_plan_of_the_run_is_shown_until_the_provider_says_its_own() -> None:
-    status = run_status()
-    assert "plan" not in text(title_line(board(None), status, now()))
-    status.plan = "starter\x1b"
-    assert "starter\\x1b plan" in text(title_line(board(None), status, now()))
+def test_the_plan_is_shown_when_the_provider_has_said_it() -> None:
+    assert "plan" not in text(title_line(boards(None), run_status(), now()))
+    assert "starter\\x1b plan" in text(title_line(boards("starter\x1b"), run_status(), now()))
 
 
 def test_the_provider_is_cleaned() -> None:
     status = run_status()
-    status.provider = "\x1b[2Jevil"
-    assert "\\x1b[2Jevil" in text(title_line(board(), status, now()))
+    status.providers[0].name = "\x1b[2Jevil"
+    assert "\\x1b[2Jevil" in text(title_line(boards(), status, now()))
 
 
 # --- sessions --------------------------------------------------------------------------------------------------------
@@ -91,36 +90,38 @@ def test_the_provider_is_cleaned() -> None:
 )
 def test_the_session_says_what_it_does_and_until_when(session: dict[str, Any], shown: str) -> None:
     status = run_status(ping_ms=None, **session)
-    status.credits = meter()
-    assert text(session_line(status, now())) == shown
+    assert text(session_line(status.sessions, meter(), now())) == shown
 
 
 def test_a_pause_without_a_quota_has_no_end_that_we_know() -> None:
-    assert text(session_line(run_status(ping_ms=None, paused=True), now())) == "◆ paused by the provider: quota used up"
+    assert (
+        text(session_line(run_status(ping_ms=None, paused=True).sessions, None, now()))
+        == "◆ paused by the provider: quota used up"
+    )
 
 
 @pytest.mark.parametrize(("ping", "shown"), [(12.4, "ping 12 ms"), (0.25, "ping 0.2 ms"), (9.96, "ping 10.0 ms")])
 def test_the_latency_stands_on_the_right(ping: float, shown: str) -> None:
-    line = text(session_line(run_status(ping_ms=ping), now()))
+    line = text(session_line(run_status(ping_ms=ping).sessions, None, now()))
     assert line.endswith(shown)
     assert len(line) == 80
 
 
 def test_the_latency_of_a_lost_connection_is_not_shown() -> None:
-    assert "ping" not in text(session_line(run_status(state="down"), now()))
+    assert "ping" not in text(session_line(run_status(state="down").sessions, None, now()))
 
 
 def test_of_several_sessions_the_worst_is_shown() -> None:
     status = run_status()
     status.sessions.append(SessionStatus("tickatlas", 2, (), state="down", retry_at=1004.0))
     status.sessions.append(SessionStatus("tickatlas", 3, (), state="connecting"))
-    shown = text(session_line(status, now()))
+    shown = text(session_line(status.sessions, None, now()))
     assert shown.startswith("○ reconnecting in 4 s · 1 of 3 sessions up ")
     assert shown.endswith("ping 12 ms")
 
 
 def test_a_run_without_sessions_has_no_such_line() -> None:
-    assert session_line(RunStatus("REPLAY", "x", [], ()), now()) == []
+    assert session_line([], None, now()) == []
 
 
 # --- credits ---------------------------------------------------------------------------------------------------------
@@ -171,20 +172,20 @@ def test_only_whole_pieces_are_shown() -> None:
 def test_counters_say_what_came_and_what_is_missing() -> None:
     status = run_status()
     status.events, status.gaps, status.dropped = 12_345, 2, 7
-    line = counters_line(board(), status, now(100, seconds=3725))
+    line = counters_line(boards(), status, now(100, seconds=3725))
     assert text(line) == "events 12,345   gaps 2   dropped 7   quarantined 0   running 1 h 2 min"
     assert ("7", "bold red") in line
     assert ("0", "") in line
 
 
 def test_refused_symbols_are_counted_when_there_are_any() -> None:
-    made = board()
+    made = boards()
     made.add([notice("symbol_refused", "X: no", ("X",))], 1000.0)
     assert "refused 1" in text(counters_line(made, run_status(), now()))
 
 
 def test_the_last_notice_has_its_time() -> None:
-    made = board()
+    made = boards()
     assert notice_line(made, now()) == []
     made.add([notice("gap", "x" * 100)], 1000.0)
     assert text(notice_line(made, now(20))) == "14:54:00 gap: xxxxx…"
@@ -192,7 +193,7 @@ def test_the_last_notice_has_its_time() -> None:
 
 def test_ascii_terminals_get_ascii() -> None:
     ascii_now = Now(START + MINUTE, 1060.0, 80, ASCII)
-    for line in (title_line(board(), run_status(), ascii_now), session_line(run_status(), ascii_now)):
+    for line in (title_line(boards(), run_status(), ascii_now), session_line(run_status().sessions, None, ascii_now)):
         assert text(line).isascii()
 
 

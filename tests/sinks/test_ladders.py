@@ -13,15 +13,18 @@ from tests.sinks.making import Written, batch, book, book_update, notice, now, r
 from tests.sinks.test_screen import text
 from tickstream.events import Event
 from tickstream.sinks.board import Board
+from tickstream.sinks.boards import Boards
 from tickstream.sinks.columns import Layout, table_columns
 from tickstream.sinks.ladders import Ladders
 from tickstream.sinks.table import PlainTable
 from tickstream.sinks.terminal import ASCII, Line, line_width
-from tickstream.status import RunStatus, SessionStatus
+from tickstream.status import ProviderStatus, RunStatus, SessionStatus
 from tickstream.subscriptions import Channel
 
 GOLDEN = Path(__file__).parent / "golden"
 SYMBOLS = ("BTC/USD", "ETH/USD", "DOGE/USD", "ETH/BTC")
+COLUMNS = table_columns((Channel.BOOK,), None)
+BITCOIN = ProviderStatus("kraken", ("BTC/USD",))
 TOPS = {"BTC/USD": ("64210.4", 1), "ETH/USD": ("3158.39", 2), "DOGE/USD": ("0.1243099", 7), "ETH/BTC": ("0.04917", 5)}
 
 
@@ -43,15 +46,15 @@ def whole(symbol: str, count: int = 12) -> Event:
 def ladders(*symbols: str, depth: int = 10, **session: Any) -> tuple[Ladders, Board]:
     """A screen on which these have been seen."""
     symbols = symbols or SYMBOLS[:1]
-    status = RunStatus("LIVE", "kraken", [], symbols, started=1000.0)
-    one = SessionStatus("tickatlas", 1, symbols, state="up", epoch=1, ping_ms=12.4)
+    status = RunStatus("LIVE", (ProviderStatus("kraken", symbols),), [], started=1000.0)
+    one = SessionStatus("kraken", 1, symbols, state="up", epoch=1, ping_ms=12.4)
     for name, value in session.items():
         setattr(one, name, value)
     status.sessions.append(one)
-    board = Board(symbols, status.sessions)
+    board = Board(symbols, status.sessions, "kraken")
     for symbol in symbols:
         board.add([whole(symbol)], 1000.0)
-    return Ladders(board, status, Layout(table_columns(Channel.BOOK, None)), depth=depth), board
+    return Ladders(Boards([board]), status, Layout(COLUMNS), depth=depth), board
 
 
 def assert_golden(name: str, lines: list[Line]) -> None:
@@ -70,7 +73,7 @@ def scene(name: str) -> Ladders:
     """What can be the matter with a book."""
     if name == "waiting":
         status = run_status(state="connecting", step="subscribe")
-        return Ladders(Board(SYMBOLS[:2]), status, Layout(table_columns(Channel.BOOK, None)))
+        return Ladders(Boards([Board(SYMBOLS[:2])]), status, Layout(COLUMNS))
     drawn, board = ladders(*SYMBOLS[:2])
     if name == "withheld":
         board.add([notice("book_broken", "ETH/USD: updates are missing (dropped)", ("ETH/USD",))], 1000.0)
@@ -174,14 +177,14 @@ def test_nothing_is_wider_or_higher_than_the_screen(width: int, height: int, cou
 
 
 def test_no_symbol_is_no_ladder() -> None:
-    drawn = Ladders(Board(()), run_status(), Layout(table_columns(Channel.BOOK, None)))
+    drawn = Ladders(Boards([Board(())]), run_status(), Layout(COLUMNS))
     assert len(drawn.draw(now(80), 24)) <= 24
 
 
 def test_without_a_cursor_a_line_tells_the_best_levels_and_that_a_book_is_withheld() -> None:
-    status = RunStatus("LIVE", "kraken", [SessionStatus("kraken", 1, ("BTC/USD",), state="up")], ("BTC/USD",))
+    status = RunStatus("LIVE", (BITCOIN,), [SessionStatus("kraken", 1, ("BTC/USD",), state="up")])
     stdout = Written()
-    table = PlainTable(request(stdout, status=status, channel=Channel.BOOK))
+    table = PlainTable(request(stdout, status=status, channels=(Channel.BOOK,)))
     table.write(batch(whole("BTC/USD"), book_update(("64210.4", "9"), symbol="BTC/USD")))
     table.refresh()
     table.write(batch(notice("book_broken", "BTC/USD: crossed", ("BTC/USD",))))
@@ -195,9 +198,9 @@ def test_without_a_cursor_a_line_tells_the_best_levels_and_that_a_book_is_withhe
 
 
 def test_fields_of_ones_own_make_it_a_table_as_any_other() -> None:
-    status = RunStatus("LIVE", "kraken", [], ("BTC/USD",))
+    status = RunStatus("LIVE", (BITCOIN,), [])
     stdout = Written()
-    table = PlainTable(request(stdout, status=status, channel=Channel.BOOK, fields=("symbol", "ask", "bid")))
+    table = PlainTable(request(stdout, status=status, channels=(Channel.BOOK,), fields=("symbol", "ask", "bid")))
     table.write(batch(whole("BTC/USD")))
     table.refresh()
     assert [line.split()[1:] for line in stdout.text.splitlines()] == [

@@ -11,7 +11,7 @@ from tickstream.clock import FakeClock
 from tickstream.errors import UsageError
 from tickstream.sinks import load
 from tickstream.sinks.base import Display, Sink
-from tickstream.status import RunStatus, SessionStatus
+from tickstream.status import ProviderStatus, RunStatus, SessionStatus
 
 SPEC = load("line")
 
@@ -25,7 +25,7 @@ def made(**changes: Any) -> tuple[Sink, Written, RunStatus, FakeClock]:
 
 def test_the_line_says_price_change_and_what_a_run_costs() -> None:
     sink, stdout, status, _ = made()
-    status.credits = meter()
+    status.providers[0].credits = meter()
     sink.open()
     sink.write(batch(bar(close="1.13450"), bar("XAUUSD", "4083.5")))
     sink.write(batch(bar(close="1.13473", minute=1)))
@@ -107,7 +107,7 @@ def test_a_demo_is_labelled() -> None:
 
 
 def test_each_kind_of_event_shows_its_price() -> None:
-    sink, stdout, *_ = made(status=RunStatus("LIVE", "x", [SessionStatus("x", 1, (), state="up")], ()))
+    sink, stdout, *_ = made(status=RunStatus("LIVE", (ProviderStatus("x"),), [SessionStatus("x", 1, (), state="up")]))
     sink.write(batch(trade("68123.50"), quote("1.10"), quote(None, symbol="A"), bar("B", "7", bid=None)))
     sink.refresh()
     assert stdout.text == "BTC-USD 68123.50 0.00%  EUR/USD 1.10/1.20 0.00%  A 1.20  B 7 0.00%\n"

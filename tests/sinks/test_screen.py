@@ -12,12 +12,14 @@ from tickstream.events import Account
 from tickstream.markets import ALWAYS
 from tickstream.numbers import difference, number
 from tickstream.sinks.board import Board
+from tickstream.sinks.boards import Boards
 from tickstream.sinks.columns import Layout, table_columns
 from tickstream.sinks.screen import Screen, to_rich
 from tickstream.sinks.terminal import ASCII, Line, line_width
 from tickstream.status import RunStatus
 from tickstream.subscriptions import Channel
 
+COLUMNS = table_columns((Channel.BARS,), None)
 GOLDEN = Path(__file__).parent / "golden"
 MARKET = {
     "EURUSD": ("1.13450", "1.13468", "1.13448", "1.13490", "1.13502", "291"),
@@ -30,7 +32,7 @@ def screen(status: RunStatus | None = None, symbols: tuple[str, ...] = SYMBOLS) 
     """A screen after five minutes of a market that goes up, down and nowhere."""
     status = status or run_status()
     status.events = 15
-    board = Board(symbols)
+    board = Board(symbols, (), "tickatlas")
     board.add([Account("tickatlas", START, "pro")], 1000.0)
     for minute in range(5):
         for symbol in symbols:
@@ -40,7 +42,7 @@ def screen(status: RunStatus | None = None, symbols: tuple[str, ...] = SYMBOLS) 
             event = bar(symbol, close, minute, **{name: number(text) for name, text in fields.items()})
             board.add([bar(symbol, close, minute, **{name: getattr(event, name) for name in fields},
                            spread=difference(number(ask), number(bid)))], 996.0 + minute)  # fmt: skip
-    return Screen(board, status, Layout(table_columns(Channel.BARS, None))), board
+    return Screen(Boards([board]), status, Layout(COLUMNS)), board
 
 
 def text(lines: list[Line]) -> str:
@@ -55,7 +57,7 @@ def assert_golden(name: str, lines: list[Line]) -> None:
 def scene(name: str) -> tuple[Screen, Board, RunStatus]:
     """The states of a run that were looked at."""
     status = run_status()
-    status.credits = meter(1000)
+    status.providers[0].credits = meter(1000)
     drawn, board = screen(status)
     session = status.sessions[0]
     if name == "held":
@@ -64,7 +66,7 @@ def scene(name: str) -> tuple[Screen, Board, RunStatus]:
         session.state, session.reason, session.retry_at, session.attempts = "down", "connection refused", 1012.0, 2
     elif name == "quota":
         session.paused = True
-        status.credits.quota_exceeded(START)
+        status.providers[0].credits.quota_exceeded(START)
         board.add([notice()], 1000.0)
     elif name == "reconnected":
         session.epoch, status.gaps = 2, 1
@@ -93,7 +95,7 @@ def test_the_table_looks_as_it_was_looked_at_when_the_market_is_closed() -> None
 
 def test_the_table_looks_as_it_was_looked_at_before_the_first_data() -> None:
     status = run_status(state="connecting", step="auth")
-    drawn = Screen(Board(SYMBOLS), status, Layout(table_columns(Channel.BARS, None)))
+    drawn = Screen(Boards([Board(SYMBOLS, (), "tickatlas")]), status, Layout(COLUMNS))
     assert_golden("waiting-80", drawn.draw(now(80), 24))
 
 
@@ -128,7 +130,7 @@ def test_nothing_is_wider_or_higher_than_the_screen(width: int, height: int, mor
 def test_rows_that_do_not_fit_are_counted(height: int, more: int) -> None:
     symbols = tuple(f"SYM{number}" for number in range(30))
     status = run_status()
-    status.credits = meter()
+    status.providers[0].credits = meter()
     drawn, _ = screen(status, symbols)
     assert f"+{more} more\n" in text(drawn.draw(now(80), height))
 
@@ -150,8 +152,8 @@ def test_rows_never_jump_and_columns_never_shrink() -> None:
 
 
 def test_the_first_data_moves_no_column() -> None:
-    board = Board(("EURUSD",))
-    drawn = Screen(board, run_status(), Layout(table_columns(Channel.BARS, None)))
+    board = Board(("EURUSD",), (), "tickatlas")
+    drawn = Screen(Boards([board]), run_status(), Layout(COLUMNS))
     heading = text(drawn.draw(now(80))[3:4])
     board.add([bar()], 1000.0)
     assert text(drawn.draw(now(80))[3:4]) == heading
@@ -159,9 +161,11 @@ def test_the_first_data_moves_no_column() -> None:
 
 
 def test_another_calendar_can_be_given() -> None:
-    board = Board(("EURUSD",))
+    board = Board(("EURUSD",), (), "tickatlas")
     board.add([bar()], 0.0)
-    drawn = Screen(board, run_status(), Layout(("symbol", "state")), markets=lambda _: ALWAYS)
+    status = run_status()
+    status.providers[0].market_of = lambda _: ALWAYS
+    drawn = Screen(Boards([board]), status, Layout(("symbol", "state")))
     assert "STALE" in text(drawn.draw(now(80, wall_ns=SATURDAY)))
 
 
@@ -176,7 +180,7 @@ def test_provider_text_is_never_markup() -> None:
 
     _, board, _ = scene("live")
     board.add([notice("x", "[red]not red[/red]")], 1000.0)
-    drawn = Screen(board, run_status(), Layout(("symbol",)))
+    drawn = Screen(Boards([board]), run_status(), Layout(("symbol",)))
     console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system="standard")
     with console.capture() as captured:
         for line in drawn.draw(now(80)):

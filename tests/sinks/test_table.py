@@ -114,7 +114,7 @@ def test_rows_higher_than_the_screen_are_counted_live_and_all_shown_at_the_end()
     with terminal(80, 10) as screen:
         display = Display(isatty=True, env=XTERM, tz=UTC)
         status = run_status()
-        status.symbols = tuple(f"SYM{number:02}" for number in range(40))
+        status.providers[0].symbols = tuple(f"SYM{number:02}" for number in range(40))
         sink = SPEC.make(request(screen.inner, status=status, display=display))
         sink.open()
         assert any(line.startswith("+") and line.endswith("more") for line in last_frame(screen.read()))

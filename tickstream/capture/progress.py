@@ -20,7 +20,7 @@ def progress_line(status: RunStatus, files: FilesStatus, events_per_s: float, no
     ]
     if status.dropped:
         parts.append(f"{status.dropped:,} dropped")
-    left = status.credits.remaining(now_ns) if status.credits else None
+    left = status.credits_remaining(now_ns)
     if left is not None:
         parts.append(f"{left:,} credits left")
     return "  ".join(parts)

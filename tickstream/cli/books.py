@@ -24,9 +24,9 @@ class BookOptions:
     raw: bool = False
     """The output takes the provider's messages as they are."""
 
-    def check(self, channel: Channel) -> None:
-        """Raises UsageError for options that make no sense without books."""
-        if channel is Channel.BOOK:
+    def check(self, *channels: Channel) -> None:
+        """Raises UsageError for options that make no sense where none of the channels has books."""
+        if Channel.BOOK in channels:
             return
         given = {"--depth": self.depth, "--book-every": self.every_s}
         for option, value in given.items():

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from tickstream import private_files, providers
 from tickstream.cli.config import shown_url
+from tickstream.cli.endpoints import DEMO_KEY, the_key, the_settings, the_url
 from tickstream.cli.environment import Environment
-from tickstream.cli.live import DEMO_KEY, FeedOptions, the_channel, the_key, the_settings, the_symbols, the_url
+from tickstream.cli.feed_options import FeedOptions
+from tickstream.cli.wanted import sole, wanted
 from tickstream.config import MAX_FILE_BYTES, Config
 from tickstream.diagnosis import Examination, Fact, Finding, Status, Verdict
 from tickstream.errors import ConfigError
@@ -51,7 +53,7 @@ class Case:
     @property
     def channel(self) -> Channel:
         """What is asked for. Raises UsageError for what the provider does not have."""
-        return the_channel(self.options, self.spec)
+        return self.options.channel_of(self.spec)
 
     @property
     def on_our_side(self) -> bool:
@@ -121,9 +123,15 @@ def check_config(case: Case) -> Finding:
 def check_symbols(case: Case) -> Finding:
     """The symbols to ask for: what was named, else the config's, else one that the provider surely has."""
     options = case.options
-    case.symbols = the_symbols(case.env, options, case.config, case.spec, case.spec.common_symbols[:1]).symbols
+    each = wanted(case.env, options, case.config, lambda spec: spec.common_symbols[:1])
+    named = options.symbols or options.symbols_files
+    if not named:  # of the config, which may name symbols of several providers
+        each = [one for one in each if one.spec.name == case.spec.name] or each
+    one = sole(each, "doctor")
+    case.spec, case.symbols = one.spec, one.symbols
+    case.settings = the_settings(case.config, case.spec)
     origin = "as named"
-    if not (options.symbols or options.symbols_files):
+    if not named:
         origin = case.config.value("symbols").origin if case.config.symbols else "none named"
     here, elsewhere = _of_one_group(case.symbols, case.spec)
     case.symbols = here

@@ -88,6 +88,7 @@ def _count(here: Environment, named: Sequence[str], count: int | None, provider:
         if named:
             raise UsageError("symbols are named and counted: leave out --symbols, or the names")
         return count, "24x7"
+    from tickstream.cli.prefixes import by_provider
     from tickstream.markets import FOREX, market_of
     from tickstream.providers import load
     from tickstream.symbols import named_symbols, resolve_symbols
@@ -98,7 +99,8 @@ def _count(here: Environment, named: Sequence[str], count: int | None, provider:
     if not words:
         raise UsageError("how many symbols?", hint="Name them, or say --symbols N.")
     told = named_symbols(words, stdin=here.stdin, watchlists=config.watchlists)
-    found = resolve_symbols(told, spec.symbol_form()).symbols
+    own = by_provider(told, spec.name, config.watchlists).get(spec.name, ())
+    found = resolve_symbols(own, spec.symbol_form()).symbols
     return len(found), "forex" if all(market_of(symbol) is FOREX for symbol in found) else "24x7"
 
 

@@ -56,7 +56,8 @@ def doctor(  # noqa: PLR0913, PLR0917 - one parameter for each option
     key and no user name, and can be pasted into a report.
     """
     from tickstream.cli.checks import Case, versions
-    from tickstream.cli.live import FeedOptions, check_demo, demo_server
+    from tickstream.cli.feed_options import FeedOptions
+    from tickstream.cli.live import check_demo, demo_server
     from tickstream.cli.report import JsonReport, TextReport
     from tickstream.diagnosis import Examination
     from tickstream.providers import load

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tickstream.cli.books import BookOptions
     from tickstream.cli.bounds import Bounds
     from tickstream.cli.environment import Environment
-    from tickstream.cli.live import FeedOptions
+    from tickstream.cli.feed_options import FeedOptions
     from tickstream.cli.outputs import OutputOptions
     from tickstream.cli.talk import Talk
     from tickstream.config import Config
@@ -80,7 +80,7 @@ class ConnectionFlags:
 
     def feed_options(self, wanted: SymbolFlags, settings: Config, duration_s: float | None) -> FeedOptions:
         """The live feed that is asked for; `duration_s` is how long the run may take. Raises UsageError."""
-        from tickstream.cli.live import FeedOptions
+        from tickstream.cli.feed_options import FeedOptions
         from tickstream.session.retry import RetryOptions
 
         return FeedOptions(

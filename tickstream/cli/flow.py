@@ -117,7 +117,7 @@ class Flow:
     def _note(self, event: Event) -> None:
         self._ledger.hear(event)
         if isinstance(event, Notice) and event.code in REFUSALS:
-            self._limit.refused(event.symbols)
+            self._limit.refused(self._ledger.names_of(event))
         if self._events_said:
             self._talk.event(event)
 

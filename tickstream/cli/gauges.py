@@ -13,7 +13,6 @@ from tickstream.cli.environment import Environment
 from tickstream.cli.run import Run
 from tickstream.cli.talk import Talk
 from tickstream.errors import ExitCode, OutputError, TickstreamError
-from tickstream.markets import Market, market_of
 from tickstream.metrics import Metrics, Totals
 from tickstream.pipeline.freshness import FreshnessStage
 from tickstream.status import FilesStatus, Pace, RunStatus
@@ -37,14 +36,13 @@ class MetricsFile:
         env: Environment,
         talk: Talk,
         status: RunStatus,
-        market_of: Callable[[str], Market] = market_of,
         files: Callable[[], FilesStatus | None] = lambda: None,
     ) -> None:
-        self.stage = FreshnessStage()
+        self.stage = FreshnessStage(None if status.several else status.provider)
         self._path = path
         self._clock = env.clock
         self._talk = talk
-        self._metrics = Metrics(path.stem, status, self.stage.last_data, env.clock.now_ns(), market_of)
+        self._metrics = Metrics(path.stem, status, self.stage.last_data, env.clock.now_ns())
         self._warned = False
         self._totals: Callable[[], Totals] = Totals
         self._files = files

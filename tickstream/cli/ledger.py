@@ -38,6 +38,7 @@ class Ledger:
         self.missed: int | None = 0
         """Over all gaps; None once there was one of which it is not known."""
         self.refused: dict[str, None] = {}
+        """Symbols, by their names in this run."""
         self.reader_gone = False
         """The reader of the output has seen enough: nothing that is missing now was lost."""
 
@@ -58,9 +59,13 @@ class Ledger:
             self._before += event.reason == "restart"
             self.missed = None if self.missed is None or event.missed is None else self.missed + event.missed
         elif isinstance(event, Notice) and event.code in REFUSALS:
-            self.refused.update(dict.fromkeys(event.symbols))
+            self.refused.update(dict.fromkeys(self.names_of(event)))
         self._status.gaps = self.gaps
         self.refresh()
+
+    def names_of(self, notice: Notice) -> tuple[str, ...]:
+        """What the symbols of a notice are called in this run."""
+        return tuple(self._status.name_of(notice.provider, symbol) for symbol in notice.symbols)
 
     def refresh(self) -> None:
         """Tell the status what changes by itself."""
@@ -94,7 +99,7 @@ class Ledger:
             code = self.verdict(code, strict=strict)
         except TickstreamError as error:
             code = error.exit_code
-        sessions, meter, now_ns = self._status.sessions, self._status.credits, self._clock.now_ns()
+        sessions, now_ns = self._status.sessions, self._clock.now_ns()
         return Summary(
             provider=self._status.provider,
             ts_recv=now_ns,
@@ -109,9 +114,9 @@ class Ledger:
             gaps=self.gaps,
             missed=self.missed,
             reconnects=sum(s.reconnects for s in sessions),
-            symbols=len(self._status.symbols),
+            symbols=len(self._status.names),
             refused=tuple(self.refused),
             bytes=sum(s.bytes_before + s.bytes_received for s in sessions),
-            credits_used=None if meter is None else meter.used,
-            credits_remaining=None if meter is None else meter.remaining(now_ns),
+            credits_used=self._status.credits_used(),
+            credits_remaining=self._status.credits_remaining(now_ns),
         )

@@ -1,4 +1,4 @@
-"""A live feed from what the user asked for: provider, symbols, key, sessions and pipeline, ready to run.
+"""A live feed from what the user asked for: providers, symbols, keys, sessions and pipeline, ready to run.
 
 `watch` and everything else that streams builds its feed here. Nothing connects before the run starts.
 """
@@ -7,72 +7,39 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tickstream import config, keys, markets, providers
-from tickstream.cli.books import BookKeeper, BookOptions
+from tickstream import config
+from tickstream.cli.books import BookKeeper
+from tickstream.cli.endpoints import DEMO_KEY, the_key, the_url
 from tickstream.cli.environment import Environment
+from tickstream.cli.feed_options import FeedOptions
+from tickstream.cli.share import DEMO_PLAN, Endpoint, Share, check_connections
 from tickstream.cli.source import Stream, Wires
-from tickstream.credits import CreditMeter, preflight
-from tickstream.errors import ConfigError, UsageError
-from tickstream.keys import FoundKey, Secret
+from tickstream.cli.wanted import Wanted, demo_symbols, sole, wanted
+from tickstream.errors import UsageError
+from tickstream.keys import Secret
 from tickstream.pipeline.base import Stage
 from tickstream.pipeline.canonical import CanonicalStage
 from tickstream.pipeline.gaps import GapStage
+from tickstream.pipeline.routing import RoutingStage
 from tickstream.pipeline.skew import SkewStage
-from tickstream.providers.base import ConnectRequest, Feed, ProviderSpec
-from tickstream.session.context import SessionContext, Wire
+from tickstream.providers.base import ProviderSpec
 from tickstream.session.queue import BatchQueue, OnFull
-from tickstream.session.retry import RetryOptions
-from tickstream.session.supervisor import Supervisor, split
-from tickstream.session.urls import is_loopback, parse_target
+from tickstream.session.supervisor import Supervisor
 from tickstream.status import RunStatus
-from tickstream.subscriptions import Channel, Subscription
-from tickstream.suggestions import did_you_mean, shown
-from tickstream.symbols import Resolved, named_symbols, resolve_symbols
+from tickstream.subscriptions import Channel
 from tickstream.timestamps import NS_PER_SECOND
 
 if TYPE_CHECKING:
-    from tickstream.session.transport import DialOptions
     from tickstream.simulator.server import Simulator
-
-DEMO_KEY = "demo"
-DEMO_SYMBOLS = ("EURUSD", "GBPUSD", "USDJPY", "XAUUSD", "BTCUSD")
-DEMO_PLAN = "pro"
-
-
-@dataclass(frozen=True)
-class FeedOptions:
-    """What the command line says about the feed."""
-
-    symbols: tuple[str, ...] = ()
-    channel: str | None = None
-    symbols_files: tuple[Path, ...] = ()
-    provider: str | None = None
-    url: str | None = None
-    demo: bool = False
-    ca_file: Path | None = None
-    allow_plaintext: bool = False
-    key_file: Path | None = None
-    key_stdin: bool = False
-    connections: int = 1
-    retry: RetryOptions = field(default_factory=RetryOptions)
-    max_credits: int | None = None
-    exit_on_quota: bool = False
-    on_full: str | None = None
-    max_message: int = 8 * 2**20
-    raw: bool = False
-    """The output takes the provider's messages as they are."""
-    books: BookOptions = field(default_factory=BookOptions)
-    duration_s: float | None = None
 
 
 @dataclass(frozen=True)
 class LiveFeed:
-    """A feed that waits for `wires.start()`."""
+    """The feed of one provider, which waits for `wires.start()`."""
 
     spec: ProviderSpec
     symbols: tuple[str, ...]
@@ -87,141 +54,88 @@ class LiveFeed:
     """Empty for channels without books. Its place is before `gaps`, which counts the gaps that come of it."""
     canonical: tuple[CanonicalStage, ...] = ()
     """Empty where every symbol was named as the provider spells it. Its place is behind the books."""
+    bar_interval_s: int | None = None
+    """The length of its bars, if it is bars and of one length."""
+
+
+class _Assembled:
+    """Sessions with all providers over one queue, and the stages of each provider."""
+
+    def __init__(self, options: FeedOptions, settings: config.Config, shares: Sequence[Share]) -> None:
+        self.shares = shares
+        queue = BatchQueue(OnFull(options.on_full or settings.text("on_full")))
+        stop = threading.Event()
+        supervisor = Supervisor([share.party(stop) for share in shares], queue, options.retry)
+        self.wires = Wires(supervisor, queue)
+        self.sessions = [share.sessions(supervisor.statuses) for share in shares]
+        self.skews = [share.skew() for share in shares]
+        self.canonicals = [share.canonical() for share in shares]
+        self.gaps = [share.gaps(sessions) for share, sessions in zip(shares, self.sessions, strict=True)]
+        self.channels = tuple(dict.fromkeys(share.wanted.channel for share in shares))
+        books = Channel.BOOK in self.channels
+        self.books = (BookKeeper(options.books.stage(), supervisor.resubscribe),) if books else ()
+        providers = tuple(share.status for share in shares)
+        self.status = RunStatus("DEMO" if options.demo else "LIVE", providers, supervisor.statuses)
+        self.preface = tuple(line for share in shares for line in _said(share, whose=len(shares) > 1))
 
     def stream(self) -> Stream:
         """As an output takes it."""
-        stages: tuple[Stage, ...] = (self.skew, *self.books, *self.canonical, self.gaps)
-        return Stream(
-            self.wires, stages, self.status, self.channel, self.spec.data_silence_s, self.preface, self.spec.market_of
-        )
+        stages = (*self._routed(self.skews), *self.books, *self._routed(self.canonicals), *self._routed(self.gaps))
+        return Stream(self.wires, stages, self.status, self.channels, self.preface)
 
-    @property
-    def bar_interval_s(self) -> int | None:
-        """The length of its bars, if it is bars and of one length."""
-        return _bar_interval_s(self.spec, self.channel)
+    def _routed(self, stages: Sequence[Stage | None]) -> tuple[Stage, ...]:
+        """The stage of the one provider, or one that gives the sessions of each to its own; none, where there is none.
+
+        `stages`: one for each share, None for those that need none.
+        """
+        if len(stages) == 1:
+            return tuple(stage for stage in stages if stage is not None)
+        by_session = {
+            number: stage
+            for stage, sessions in zip(stages, self.sessions, strict=True)
+            for number in sessions
+            if stage is not None
+        }
+        return (RoutingStage(by_session),) if by_session else ()
 
 
 @contextlib.contextmanager
-def live_feed(env: Environment, options: FeedOptions, settings: config.Config) -> Iterator[LiveFeed]:
-    """The feed; leaving the context ends what it started beside the sessions (the demo's simulator)."""
-    spec = providers.load(options.provider or settings.text("provider"))
-    the_channel(options, spec)
-    resolved = the_symbols(env, options, settings, spec, demo_symbols(spec) if options.demo else ())
-    check_demo(options)
-    _check_connections(options, spec, resolved.symbols)
-    if not options.demo:
-        url = str(the_url(options, settings, spec).value)
-        found = the_key(env, options, settings, spec, url)
-        yield _build(env, options, settings, spec, resolved, url, found.key if found else None)
-        return
-    with demo_server(spec) as server:
-        yield _build(env, options, settings, spec, resolved, server.url, Secret(DEMO_KEY) if spec.key_env else None)
+def live_stream(env: Environment, options: FeedOptions, settings: config.Config) -> Iterator[Stream]:
+    """What comes from all providers asked for, as an output takes it.
 
-
-def the_symbols(
-    env: Environment, options: FeedOptions, settings: config.Config, spec: ProviderSpec, otherwise: tuple[str, ...] = ()
-) -> Resolved:
-    """The symbols asked for: arguments and files, else the config's, else `otherwise`.
-
-    Raises UsageError and ConfigError as `named_symbols` and `resolve_symbols` do.
+    Leaving the context ends what it started beside the sessions (the demo's simulators).
     """
-    named = options.symbols or (() if options.symbols_files else settings.symbols or otherwise)
-    stdin = None if options.key_stdin else env.stdin
-    words = named_symbols(named, files=options.symbols_files, stdin=stdin, watchlists=settings.watchlists)
-    form = spec.symbol_form(the_settings(settings, spec))
-    elsewhere = not options.demo and the_url(options, settings, spec).value != spec.url
-    return resolve_symbols(words, form._replace(elsewhere=elsewhere))
+    with _assembled(env, options, settings, _wanted(env, options, settings)) as made:
+        yield made.stream()
 
 
-def the_channel(options: FeedOptions, spec: ProviderSpec) -> Channel:
-    """What kind of data is asked for: by default the provider's first. Raises UsageError for one that it has not."""
-    if options.channel is None:
-        return spec.channels[0]
-    for channel in spec.channels:
-        if channel == options.channel:
-            return channel
-    raise UsageError(
-        f"--channel: {spec.title} has no channel {shown(options.channel)}.",
-        hint=f"{did_you_mean(options.channel, spec.channels)} Channels: {', '.join(spec.channels)}.".strip(),
-    )
+@contextlib.contextmanager
+def live_feed(env: Environment, options: FeedOptions, settings: config.Config, command: str) -> Iterator[LiveFeed]:
+    """The feed of the provider asked for; leaving the context ends what it started beside the sessions.
 
-
-def demo_symbols(spec: ProviderSpec) -> tuple[str, ...]:
-    """What --demo shows unless told otherwise: of each kind that is known by these names."""
-    return tuple(symbol for symbol in DEMO_SYMBOLS if symbol in spec.common_symbols) or spec.common_symbols[:5]
+    Raises UsageError where `command` was asked for several.
+    """
+    one = sole(_wanted(env, options, settings), command)
+    with _assembled(env, options, settings, [one]) as made:
+        yield LiveFeed(
+            one.spec,
+            one.symbols,
+            one.channel,
+            made.wires,
+            made.skews[0],
+            made.gaps[0],
+            made.status,
+            made.preface,
+            made.books,
+            tuple(stage for stage in made.canonicals if stage is not None),
+            made.shares[0].bar_interval_s,
+        )
 
 
 def check_demo(options: FeedOptions) -> None:
     """Raises UsageError for options that --demo makes senseless."""
     if options.demo and (options.url or options.key_file or options.key_stdin):
         raise UsageError("--demo has its own server and key: leave out --url and the key options.")
-
-
-def _check_connections(options: FeedOptions, spec: ProviderSpec, symbols: tuple[str, ...]) -> None:
-    if not 1 <= options.connections <= spec.max_connections:
-        raise UsageError(
-            f"--connections {options.connections}: {spec.title} allows 1 to {spec.max_connections} for a key.",
-            hint="Symbols are shared out over the connections; more than the provider's limit are refused by it.",
-        )
-    if options.connections > len(symbols):
-        raise UsageError(f"--connections {options.connections} is more than there are symbols ({len(symbols)}).")
-
-
-def the_url(options: FeedOptions, settings: config.Config, spec: ProviderSpec) -> config.Value:
-    """The endpoint, and where it was set. It may hold a secret in its query: never print it as it is."""
-    if options.url:
-        return config.Value(options.url, "flag --url")
-    return settings.provider(spec.name, spec.settings).url or config.Value(spec.url, "default")
-
-
-def the_key(
-    env: Environment, options: FeedOptions, settings: config.Config, spec: ProviderSpec, url: str
-) -> FoundKey | None:
-    """The key to send and its origin, None for a provider that has none, and for a channel that streams without one.
-
-    Where none is set, it is the provider's demo key, if it publishes one; a server on this machine (a simulator) gets a
-    made-up one. Raises ConfigError when there is none.
-    """
-    if spec.key_env is None:
-        return None
-    found = keys.find_key(
-        spec.name,
-        spec.key_env,
-        env=env.env,
-        key_file=options.key_file,
-        key_stdin=env.stdin if options.key_stdin else None,
-        settings=settings.provider(spec.name, spec.settings).keys,
-    )
-    if found is not None:
-        return found
-    if spec.demo_key is not None:
-        return FoundKey(Secret(spec.demo_key), f"the demo key that {spec.title} publishes: {spec.key_env} is not set")
-    if is_loopback(parse_target(url).host):
-        return FoundKey(Secret(DEMO_KEY), "made up: none is set, and the server is on this machine")
-    if the_channel(options, spec) in spec.keyless:
-        return None
-    raise ConfigError(
-        f"There is no key for {spec.title}.",
-        hint=f"Set {spec.key_env}, or run `tickstream config set-key`; `tickstream watch --demo` needs none.",
-    )
-
-
-def the_settings(settings: config.Config, spec: ProviderSpec) -> dict[str, str]:
-    """The provider's own settings in force, as `Feed` takes them. Raises ConfigError."""
-    return {name: str(value.value) for name, value in settings.provider(spec.name, spec.settings).settings.items()}
-
-
-def dial_options(env: Environment, options: FeedOptions, spec: ProviderSpec) -> DialOptions:
-    """How to connect."""
-    from tickstream.session.transport import DialOptions
-
-    return DialOptions(
-        ca_file=str(options.ca_file) if options.ca_file else None,
-        env=env.env,
-        allow_plaintext=options.allow_plaintext,
-        max_message=options.max_message,
-        binary=spec.binary_frames,
-    )
 
 
 @contextlib.contextmanager
@@ -241,84 +155,50 @@ def demo_server(spec: ProviderSpec) -> Iterator[Simulator]:
         yield server
 
 
-def _build(
-    env: Environment,
-    options: FeedOptions,
-    settings: config.Config,
-    spec: ProviderSpec,
-    resolved: Resolved,
-    url: str,
-    key: Secret | None,
-) -> LiveFeed:
-    symbols = resolved.symbols
-    own = settings.provider(spec.name, spec.settings)
-    rates = spec.credit_rates.override(own.plans) if spec.credit_rates else None
-    meter = CreditMeter(max_credits=options.max_credits) if rates else None
-    channel = the_channel(options, spec)
-    bar_interval_s = _bar_interval_s(spec, channel)
-    wanted = Subscription(symbols, channel)
-    options.books.check(channel)
-    own_settings = options.books.settings(spec, the_settings(settings, spec))
-    feeds = split(Feed(url, wanted, key, own_settings, raw=options.raw), options.connections, spec.group_of)
-    queue = BatchQueue(OnFull(options.on_full or settings.text("on_full")))
-    stop = threading.Event()
-    context = SessionContext(
-        spec, _dialler(env, options, spec, stop), env.clock, stop, meter, options.exit_on_quota, _expects_data(spec)
-    )
-    supervisor = Supervisor(context, feeds, queue, options.retry)
-    by_session = {status.session: status.symbols for status in supervisor.statuses}
-    skew = SkewStage(spec.name, bar_interval_s)
-    gaps = GapStage(spec.name, by_session, env.clock.now_ns(), _open_minutes(spec), bar_interval_s)
-    books = (BookKeeper(options.books.stage(), supervisor.resubscribe),) if channel is Channel.BOOK else ()
-    canonical = (CanonicalStage(resolved.canonical),) if resolved.canonical and not options.raw else ()
-    label = "DEMO" if options.demo else "LIVE"
-    status = RunStatus(label, spec.name, supervisor.statuses, symbols, meter)
-    preface = [line] if (line := resolved.preface(spec.title)) else []
-    if options.demo:
-        pace = "one candle a second" if channel is Channel.BARS else "new ones every second"
-        preface.append(f"DEMO: made-up prices from a simulator on this machine ({url}), {pace}.")
-    elif key is not None and spec.demo_key is not None and key == Secret(spec.demo_key):
-        preface.append(
-            f"The key is {spec.demo_key}, which {spec.title} publishes for a try; {spec.key_env} is for one of yours."
+def _wanted(env: Environment, options: FeedOptions, settings: config.Config) -> list[Wanted]:
+    each = wanted(env, options, settings, demo_symbols if options.demo else None)
+    check_demo(options)
+    check_connections(options, each)
+    options.books.check(*(one.channel for one in each))
+    if len(each) > 1:
+        _check_several(options, each)
+    return each
+
+
+def _check_several(options: FeedOptions, each: Sequence[Wanted]) -> None:
+    """Raises UsageError for options that are about one provider."""
+    if options.url or options.key_file or options.key_stdin:
+        variables = ", ".join(f"TICKSTREAM_{one.spec.name.upper()}_URL" for one in each)
+        raise UsageError(
+            "--url, --key-file and --key-stdin do not say which of several providers they are for.",
+            hint=f"Put URLs and keys into the config, or the environment: {variables}, and each provider's key.",
         )
-    if rates:
-        named = DEMO_PLAN if options.demo else own.plan and str(own.plan.value)
-        plan = rates.plan(named) if named else None
-        preface.append(preflight(len(symbols), plan, rates, options.duration_s))
-    wires = Wires(supervisor, queue)
-    return LiveFeed(spec, symbols, channel, wires, skew, gaps, status, tuple(preface), books, canonical)
+    if options.raw:
+        raise UsageError(
+            "-o raw does not go with several providers, whose messages do not say whose they are.",
+            hint="Use -o jsonl, or watch each provider by itself.",
+        )
 
 
-def _dialler(
-    env: Environment, options: FeedOptions, spec: ProviderSpec, stop: threading.Event
-) -> Callable[[ConnectRequest, Callable[[str], None]], Wire]:
-    from tickstream.session.transport import dial
-
-    how = dial_options(env, options, spec)
-
-    def connect(request: ConnectRequest, on_begin: Callable[[str], None]) -> Wire:
-        return dial(request, how, env.clock, stop, on_begin=on_begin)
-
-    return connect
-
-
-def _bar_interval_s(spec: ProviderSpec, channel: Channel) -> int | None:
-    return spec.bar_interval_s if channel is Channel.BARS else None
-
-
-def _open_minutes(spec: ProviderSpec) -> Callable[[str, int, int], int]:
-    def between(symbol: str, start_ns: int, end_ns: int) -> int:
-        return spec.market_of(symbol).open_minutes(start_ns, end_ns)
-
-    return between
+@contextlib.contextmanager
+def _assembled(
+    env: Environment, options: FeedOptions, settings: config.Config, each: Sequence[Wanted]
+) -> Iterator[_Assembled]:
+    with contextlib.ExitStack() as servers:
+        shares = []
+        for one in each:
+            if options.demo:
+                url = servers.enter_context(demo_server(one.spec)).url
+                endpoint = Endpoint(url, Secret(DEMO_KEY) if one.spec.key_env else None)
+            else:
+                url = str(the_url(options, settings, one.spec).value)
+                found = the_key(env, options, settings, one.spec, url)
+                endpoint = Endpoint(url, found.key if found else None)
+            shares.append(Share(env, options, settings, one, endpoint))
+        yield _Assembled(options, settings, shares)
 
 
-def _expects_data(spec: ProviderSpec) -> Callable[[str, int, int], bool]:
-    """Whether the market was open from start to end: then silence is suspicious."""
-    open_minutes = _open_minutes(spec)
-
-    def expects(symbol: str, start_ns: int, end_ns: int) -> bool:
-        minutes = (end_ns - start_ns) // markets.NS_PER_MINUTE
-        return minutes > 0 and open_minutes(symbol, start_ns, end_ns) >= minutes - 1
-
-    return expects
+def _said(share: Share, *, whose: bool) -> list[str]:
+    """Its lines of the preface, which say whose they are where there are several."""
+    title = share.spec.title
+    return [f"{title}: {line}" if whose and title not in line else line for line in share.preface()]

@@ -23,6 +23,7 @@ from tickstream.pipeline.limits import LimitStage
 from tickstream.sinks import load
 from tickstream.sinks.base import DISPLAY_DEPTH, Display, Sink, SinkRequest, TimeFormat
 from tickstream.sinks.output import Output
+from tickstream.status import RunStatus
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def show(
     runs: list[Run] = []
     output = Output(env.stdout, env.clock, lambda: bool(runs) and runs[0].give_up_writing())
     sink = spec.make(_request(env, output, stream, options))
-    limit = LimitStage(count, frozenset(stream.status.symbols) if once else None)
+    limit = _limit(stream.status, count, once=once)
     for line in stream.preface:
         talk.line(line)
     talk.muted = _shares_terminal(env, sink)
@@ -74,7 +75,7 @@ def show(
         if options.metrics_file is not None:
             from tickstream.cli.gauges import MetricsFile
 
-            metrics = MetricsFile(options.metrics_file, env, talk, stream.status, stream.market_of)
+            metrics = MetricsFile(options.metrics_file, env, talk, stream.status)
             stages.insert(0, metrics.stage)
             chores.append(metrics.chore)
         parts = Parts(
@@ -91,6 +92,13 @@ def show(
         return runs[0].execute() if metrics is None else metrics.over(runs[0])
 
 
+def _limit(status: RunStatus, count: int | None, *, once: bool) -> LimitStage:
+    names = frozenset(status.names) if once else None
+    if not status.several:
+        return LimitStage(count, names)
+    return LimitStage(count, names, lambda event: status.name_of(event.provider, event.symbol))
+
+
 def _quarantine(env: Environment, path: Path | None) -> Callable[[list[Quarantined]], None] | None:
     if path is None:
         return None
@@ -104,16 +112,9 @@ def _request(env: Environment, output: Output, stream: Stream, options: OutputOp
         output=output,
         clock=env.clock,
         status=stream.status,
-        display=Display(
-            isatty=env.stdout_isatty,
-            env=env.env,
-            tz=options.tz,
-            silence_s=stream.silence_s,
-            market_of=stream.market_of,
-            depth=options.depth or DISPLAY_DEPTH,
-        ),
+        display=Display(isatty=env.stdout_isatty, env=env.env, tz=options.tz, depth=options.depth or DISPLAY_DEPTH),
         fields=options.fields,
-        channel=stream.channel,
+        channels=stream.channels,
         time=cast(TimeFormat, options.time),
         events=options.events,
         csv_raw=options.csv_raw,

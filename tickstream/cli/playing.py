@@ -18,7 +18,7 @@ from tickstream.cli.source import Stream
 from tickstream.errors import UsageError
 from tickstream.events import Bar, BookSnapshot, BookUpdate, Event, OrderUpdate, Quote, Trade
 from tickstream.sinks.fields import union
-from tickstream.status import RunStatus
+from tickstream.status import ProviderStatus, RunStatus
 from tickstream.subscriptions import Channel
 
 SILENCE_S = 150.0
@@ -65,12 +65,13 @@ class Replay:
 
     def stream(self) -> Stream:
         """As an output takes it."""
+        silence_s = math.inf if math.isinf(self._speed) else max(1.0, SILENCE_S / self._speed)
+        whose = ProviderStatus(self._archive.provider, self._symbols, silence_s=silence_s)
         return Stream(
             self.player,
             () if self._books.every_s is None else (self._books.stage(recorded=True),),
-            RunStatus("REPLAY", self._archive.provider, [], self._symbols),
-            self._channel(),
-            math.inf if math.isinf(self._speed) else max(1.0, SILENCE_S / self._speed),
+            RunStatus("REPLAY", (whose,), []),
+            (self._channel(),),
         )
 
     def _channel(self, wanted: Channel | None = None) -> Channel:

@@ -86,14 +86,7 @@ class Recording:
             opened.callback(self._store.finish, None)
             metrics = None
             if self._options.metrics_file is not None:
-                metrics = MetricsFile(
-                    self._options.metrics_file,
-                    self._env,
-                    self._talk,
-                    self._feed.status,
-                    self._feed.spec.market_of,
-                    self._files,
-                )
+                metrics = MetricsFile(self._options.metrics_file, self._env, self._talk, self._feed.status, self._files)
             self._run = self._made(metrics)
             self._say_first()
             return self._run.execute() if metrics is None else metrics.over(self._run, lambda: self._dedup.duplicates)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from tickstream.capture.verifying_bars import interval_ns
 from tickstream.cli.checks import Case, listed
+from tickstream.cli.endpoints import dial_options
 from tickstream.cli.exchange import Exchange
-from tickstream.cli.live import dial_options
 from tickstream.diagnosis import LATE_S, Fact, Finding, Skew, Status, Verdict, clock_skew, expiry, latency, punctuality
 from tickstream.errors import AuthTimeout, NetworkError, NoData, ProtocolViolation, QuotaExceeded, SessionStale
 from tickstream.events import Account, Bar, MarketEvent, Notice

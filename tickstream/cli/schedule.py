@@ -216,11 +216,18 @@ def _check_symbols(here: Environment, symbols: tuple[str, ...], spec: ProviderSp
     """Complain now about what `capture` would complain about at three in the morning."""
     if "-" in symbols:
         raise UsageError("- stands for stdin, and a scheduled run has none", hint="Name symbols, or a watchlist.")
-    from tickstream.cli.live import the_settings
+    from tickstream.cli.endpoints import the_settings
+    from tickstream.cli.prefixes import by_provider
 
     config = here.config()
-    settings = the_settings(config, spec)
-    resolve_symbols(named_symbols(symbols, watchlists=config.watchlists), spec.symbol_form(settings))
+    groups = by_provider(named_symbols(symbols, watchlists=config.watchlists), spec.name, config.watchlists)
+    others = [name for name in groups if name != spec.name]
+    if others:
+        raise UsageError(
+            f"a scheduled capture is of one provider, {spec.name}; these symbols are of {', '.join(others)} too",
+            hint=f"Schedule each by itself: tickstream schedule -p {others[0]} ...",
+        )
+    resolve_symbols(groups.get(spec.name, ()), spec.symbol_form(the_settings(config, spec)))
 
 
 def _check(arguments: list[str]) -> None:

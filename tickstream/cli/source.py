@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from tickstream.events import Batch
-from tickstream.markets import Market, market_of
 from tickstream.pipeline.base import Stage
 from tickstream.session.queue import BatchQueue
 from tickstream.session.supervisor import Supervisor
@@ -103,10 +101,7 @@ class Stream:
     source: Source
     stages: tuple[Stage, ...]
     status: RunStatus
-    channel: Channel
-    silence_s: float
-    """Without data for so long, in an open market, a symbol is stale."""
+    channels: tuple[Channel, ...]
+    """Each kind of data that comes, once."""
     preface: tuple[str, ...] = ()
     """Lines for stderr before the run."""
-    market_of: Callable[[str], Market] = market_of
-    """Symbol -> its trading hours."""

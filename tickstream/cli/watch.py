@@ -41,7 +41,7 @@ def watch(  # noqa: PLR0913, PLR0917 - one parameter for each option, or group o
     What happens to the stream (sessions, gaps, notices) is said on stderr, or in the data with --events.
     `tickstream exit-codes` lists how a run can end.
     """
-    from tickstream.cli.live import live_feed
+    from tickstream.cli.live import live_stream
     from tickstream.cli.outputs import show
 
     env = environment()
@@ -53,7 +53,7 @@ def watch(  # noqa: PLR0913, PLR0917 - one parameter for each option, or group o
         options = replace(shown.options(settings), quarantine=quarantine, metrics_file=metrics_file, depth=books.depth)
         feed_options = connection.feed_options(wanted, settings, bounds.longest_s(env.clock.now_ns()))
         feed_options = replace(feed_options, raw=options.format == "raw", books=books.options(options.format))
-        with live_feed(env, feed_options, settings) as feed:
-            return show(env, feed.stream(), options, bounds, talk, count=count, once=once)
+        with live_stream(env, feed_options, settings) as stream:
+            return show(env, stream, options, bounds, talk, count=count, once=once)
 
     return int(talk.over(run))

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from operator import attrgetter
+
 from tickstream.events import Batch, Event, MarketEvent
 from tickstream.timestamps import Timestamp
 
+_symbol: Callable[[MarketEvent], str] = attrgetter("symbol")
+
 
 class LimitStage:
-    """Cuts the batch in which the limit is reached. `done` says that it was."""
+    """Cuts the batch in which the limit is reached. `done` says that it was.
 
-    def __init__(self, count: int | None = None, once: frozenset[str] | None = None) -> None:
+    `once` are the names of what has to come, `name_of` says the one of an event: its symbol, unless that is not enough.
+    """
+
+    def __init__(
+        self,
+        count: int | None = None,
+        once: frozenset[str] | None = None,
+        name_of: Callable[[MarketEvent], str] = _symbol,
+    ) -> None:
+        self._name_of = name_of
         self._left = count
         self._missing = None if once is None else set(once)
         self.done = count == 0
@@ -32,10 +46,10 @@ class LimitStage:
             batch.payloads = []
         return batch
 
-    def refused(self, symbols: tuple[str, ...]) -> None:
+    def refused(self, names: Iterable[str]) -> None:
         """These will never come: do not wait for them."""
         if self._missing is not None:
-            self._missing -= set(symbols)
+            self._missing.difference_update(names)
             self.done = self.done or not self._missing
 
     def finish(self, now: Timestamp) -> list[Event]:  # noqa: ARG002 - a stage is told the time
@@ -46,9 +60,10 @@ class LimitStage:
         if self.done:
             return False
         if self._missing is not None:
-            if event.symbol not in self._missing:
+            name = self._name_of(event)
+            if name not in self._missing:
                 return False
-            self._missing.discard(event.symbol)
+            self._missing.discard(name)
             self.done = not self._missing
         if self._left is not None:
             self._left -= 1

@@ -1,4 +1,4 @@
-"""What all sessions of a run share, and what they need of a transport."""
+"""What all sessions with a provider share, and what they need of a transport."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Dial = Callable[[ConnectRequest, Callable[[str], None]], Wire]
 
 
 class SessionContext(msgspec.Struct, frozen=True):
-    """What all sessions of a run share."""
+    """What all sessions with a provider share. `clock` and `stop` are those of the whole run."""
 
     spec: ProviderSpec
     dial: Dial

@@ -186,13 +186,16 @@ class BatchQueue:
         self._batches.extendleft(reversed(spared))
 
     def _conflate(self) -> None:
-        """Keep the latest event of each symbol and kind; all others go."""
+        """Keep the latest event of each kind of each provider's symbol; all others go."""
         latest: set[int] = set()
-        seen: set[tuple[type[Event], str]] = set()
+        seen: set[tuple[type[Event], str, str]] = set()
         for _, batch in reversed(self._batches):
             for event in reversed(batch.events):
-                if isinstance(event, MarketEvent) and (type(event), event.symbol) not in seen:
-                    seen.add((type(event), event.symbol))
+                if not isinstance(event, MarketEvent):
+                    continue
+                series = type(event), event.provider, event.symbol
+                if series not in seen:
+                    seen.add(series)
                     latest.add(id(event))
         for number, batch in self._batches:
             self._strip(number, batch, latest)

@@ -1,10 +1,12 @@
-"""All sessions of a run: one thread each, one stop for all, and the queue closed when the last one has ended."""
+"""All sessions of a run, with however many providers: one thread each, one stop for all, one queue, which is closed
+when the last session has ended."""
 
 from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -31,35 +33,43 @@ def split(feed: Feed, connections: int, group_of: Callable[[str], str] | None = 
     ]
 
 
+class Party(NamedTuple):
+    """The connections to one provider."""
+
+    context: SessionContext
+    feeds: Sequence[Feed]
+
+
 class Supervisor:
-    """Starts, stops and watches the sessions. `statuses` are live."""
+    """Starts, stops and watches the sessions, which are numbered through from 1. `statuses` are live.
+
+    The contexts of all parties share one `stop` and one clock.
+    """
 
     def __init__(
-        self,
-        context: SessionContext,
-        feeds: list[Feed],
-        queue: BatchQueue,
-        retry: RetryOptions,
-        rng: random.Random | None = None,
+        self, parties: Sequence[Party], queue: BatchQueue, retry: RetryOptions, rng: random.Random | None = None
     ) -> None:
-        self._context = context
+        self._stop, self._clock = parties[0].context.stop, parties[0].context.clock
         self._queue = queue
-        self._running = len(feeds)
+        each = [(party.context, feed) for party in parties for feed in party.feeds]
+        self._titles = {party.context.spec.name: party.context.spec.title for party in parties}
+        self._running = len(each)
         self._lock = threading.Lock()
         self._error: TickstreamError | None = None
         self.crash: BaseException | None = None
         """The first bug that ended a session's thread."""
         rng = rng or random.Random()
         self.statuses = [
-            SessionStatus(context.spec.name, number, feed.subscription.symbols) for number, feed in enumerate(feeds, 1)
+            SessionStatus(context.spec.name, number, feed.subscription.symbols)
+            for number, (context, feed) in enumerate(each, 1)
         ]
         self.sessions = [
             Session(context, feed, status, Outbox(queue), RetryPolicy(retry, rng, context.spec.reconnect_s))
-            for feed, status in zip(feeds, self.statuses, strict=True)
+            for (context, feed), status in zip(each, self.statuses, strict=True)
         ]
         self._threads = [
-            threading.Thread(target=self._run, args=(session,), name=f"session-{number}", daemon=True)
-            for number, session in enumerate(self.sessions, 1)
+            threading.Thread(target=self._run, args=(session, status.provider), name=f"session-{number}", daemon=True)
+            for number, (session, status) in enumerate(zip(self.sessions, self.statuses, strict=True), 1)
         ]
 
     def start(self) -> None:
@@ -69,7 +79,7 @@ class Supervisor:
 
     def stop(self) -> None:
         """Tell every session to say goodbye and end. Returns at once."""
-        self._context.stop.set()
+        self._stop.set()
         for session in self.sessions:
             session.wake()
 
@@ -79,11 +89,10 @@ class Supervisor:
 
     def join(self, seconds: float) -> bool:
         """Wait for the threads, `seconds` at the most in all; True when all have ended."""
-        clock = self._context.clock
-        deadline = clock.monotonic() + seconds
+        deadline = self._clock.monotonic() + seconds
         for thread in self._threads:
             if thread.is_alive():  # not before it was started, either
-                thread.join(max(0.0, deadline - clock.monotonic()))
+                thread.join(max(0.0, deadline - self._clock.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
     @property
@@ -95,11 +104,13 @@ class Supervisor:
             return refused[0] if refused and len(refused) == len(self.sessions) else None
         return self._error
 
-    def _run(self, session: Session) -> None:
+    def _run(self, session: Session, provider: str) -> None:
         try:
             session.run()
         except BaseException as bug:  # noqa: BLE001 - it is re-raised in the main thread
             self.crash = self.crash or bug
+        if session.error is not None:
+            self._name(session.error, self._titles[provider])
         with self._lock:
             self._running -= 1
             if self._error is None and not isinstance(session.error, SymbolRefused):
@@ -109,3 +120,8 @@ class Supervisor:
             self.stop()
         if last:
             self._queue.close()
+
+    def _name(self, error: TickstreamError, title: str) -> None:
+        """Have an error say whose it is, where that is not plain: what the network does names a host at the most."""
+        if len(self._titles) > 1 and title not in error.message:
+            error.message = f"{title}: {error.message}"

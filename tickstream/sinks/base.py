@@ -15,7 +15,6 @@ import msgspec
 
 from tickstream.clock import Clock
 from tickstream.events import Batch
-from tickstream.markets import Market, market_of
 from tickstream.sinks.encoders import TimeFormat
 from tickstream.sinks.output import Output, ReaderGone
 from tickstream.status import RunStatus
@@ -67,9 +66,6 @@ class Display(msgspec.Struct, frozen=True):
     """Columns and lines now; None: ask the terminal behind the output."""
     tz: tzinfo | None = None
     """The zone of displayed times; None is the machine's."""
-    silence_s: float = 150.0
-    """Without data for so long, in an open market, a symbol is stale."""
-    market_of: Callable[[str], Market] = market_of
     depth: int = DISPLAY_DEPTH
     """Levels of a side that are shown of a book, where there is room for them."""
 
@@ -84,7 +80,8 @@ class SinkRequest(msgspec.Struct, frozen=True, kw_only=True):
     display: Display = Display()
     fields: tuple[str, ...] | None = None
     """`--fields`: which, in this order; None: all."""
-    channel: Channel = Channel.BARS
+    channels: tuple[Channel, ...] = (Channel.BARS,)
+    """Each kind of data that comes, once."""
     time: TimeFormat = "iso"
     events: bool = False
     """`--events`: session, gap and notice events go into the data stream."""

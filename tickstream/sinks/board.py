@@ -1,4 +1,5 @@
-"""What the displays show: for each symbol its latest data, its change since the start and its last prices. Pure."""
+"""What the displays show of a provider: for each symbol its latest data, its change since the start and its last
+prices. Pure."""
 
 from __future__ import annotations
 
@@ -45,11 +46,15 @@ _HUNDREDTH = Decimal("0.01")
 class Row:
     """One symbol. `values` are texts as the provider wrote them, cleaned; times stay Timestamps."""
 
-    __slots__ = ("direction", "first", "moved_at", "prices", "seen_at", "symbol", "ts_event", "values")
+    __slots__ = ("board", "direction", "first", "moved_at", "prices", "seen_at", "symbol", "ts_event", "values")
 
-    def __init__(self, symbol: str) -> None:
+    def __init__(self, board: Board, symbol: str) -> None:
+        self.board = board
+        """The one that it is a row of."""
         self.symbol = symbol
         self.values: dict[str, str | Timestamp] = {"symbol": clean(symbol)}
+        if board.provider:
+            self.values["provider"] = clean(board.provider)
         self.prices: deque[bytes] = deque(maxlen=TREND_LENGTH)
         """The last closes (bars), trade prices, or last or bid prices (quotes); oldest first."""
         self.first: bytes | None = None
@@ -95,6 +100,11 @@ class Row:
             if moved:
                 self.direction, self.moved_at = int(moved), now
 
+    @property
+    def refused(self) -> str | None:
+        """Why the provider refuses the symbol, cleaned; None: it does not."""
+        return self.board.refused.get(self.symbol)
+
     def forget_quote(self) -> None:
         """Its best prices are not known any more."""
         for name in ("bid", "bid_size", "ask", "ask_size", "spread"):
@@ -122,8 +132,9 @@ class Board:
     Of an order book a row shows the best levels; `books` has the others. `sessions` tells whose symbols are whose.
     """
 
-    def __init__(self, symbols: Iterable[str], sessions: Sequence[SessionStatus] = ()) -> None:
-        self.rows: dict[str, Row] = {symbol: Row(symbol) for symbol in symbols}
+    def __init__(self, symbols: Iterable[str], sessions: Sequence[SessionStatus] = (), provider: str = "") -> None:
+        self.provider = provider
+        self.rows: dict[str, Row] = {symbol: Row(self, symbol) for symbol in symbols}
         self.books = Books()
         self._sessions = sessions
         self._most_rows = len(self.rows) + EXTRA_ROWS
@@ -190,7 +201,7 @@ class Board:
     def _new_row(self, symbol: str) -> Row | None:
         if len(self.rows) >= self._most_rows:
             return None
-        row = self.rows[symbol] = Row(symbol)
+        row = self.rows[symbol] = Row(self, symbol)
         return row
 
     def _add_stream_event(self, event: Event) -> None:

@@ -40,8 +40,8 @@ _TITLES = {
     "ask_size": "ask size",
 }
 _PRIORITY = (
-    "symbol", "bid", "ask", "price", "state", "change_pct", "last", "age", "spread", "side", "trend", "size", "change",
-    "bid_size", "ask_size", "volume", "close", "high", "low", "open",
+    "symbol", "provider", "bid", "ask", "price", "state", "change_pct", "last", "age", "spread", "side", "trend",
+    "size", "change", "bid_size", "ask_size", "volume", "close", "high", "low", "open",
 )  # fmt: skip
 """What stays when the screen is narrow: the first for longest."""
 _LEFT_OUT = ("type", "provider", "ts_event", "ts_recv", "interval", "closed", "sequence", "trade_id", "canonical")
@@ -84,15 +84,24 @@ class Moment(msgspec.Struct, frozen=True):
     tz: tzinfo | None
 
 
-def table_columns(channel: Channel, fields: tuple[str, ...] | None) -> tuple[str, ...]:
-    """The columns wanted: those of `--fields`, or the channel's (what one can trade at first) and the display's own."""
+def table_columns(
+    channels: tuple[Channel, ...], fields: tuple[str, ...] | None, *, several: bool = False
+) -> tuple[str, ...]:
+    """The columns wanted: those of `--fields`, or the channels' (what one can trade at first) and the display's own.
+
+    `several`: of several providers, so that each row has to say whose it is.
+    """
     if fields is not None:
         return fields
+    names = dict.fromkeys(name for channel in channels for name in _of_channel(channel))
+    whose = ("provider",) if several else ()
+    return (*whose, *sorted(names, key=lambda name: name in _CANDLE), *DISPLAY_FIELDS)
+
+
+def _of_channel(channel: Channel) -> list[str]:
     if channel is Channel.BOOK:  # a row shows the top of the book
-        names = [name for name in default_columns(Channel.QUOTES) if name not in _LEFT_OUT and name != "last"]
-    else:
-        names = [name for name in default_columns(channel) if name not in _LEFT_OUT]
-    return (*sorted(names, key=lambda name: name in _CANDLE), *DISPLAY_FIELDS)
+        return [name for name in default_columns(Channel.QUOTES) if name not in _LEFT_OUT and name != "last"]
+    return [name for name in default_columns(channel) if name not in _LEFT_OUT]
 
 
 class Layout:

@@ -13,7 +13,7 @@ class CsvSink(Sink):
 
     def __init__(self, request: SinkRequest) -> None:
         fields = request.fields
-        columns = default_columns(request.channel) if fields is None else check_fields(fields, known=csv_fields())
+        columns = default_columns(*request.channels) if fields is None else check_fields(fields, known=csv_fields())
         self._encoder = CsvEncoder(columns, request.time, raw_text=request.csv_raw)
         self._write = request.output.write
 

@@ -19,12 +19,12 @@ _OF_CHANNEL: dict[Channel, tuple[type[Event], ...]] = {
 }
 
 
-def default_columns(channel: Channel) -> tuple[str, ...]:
-    """The columns of a CSV file of this channel: the fields of its events as in JSON, in the same order.
+def default_columns(*channels: Channel) -> tuple[str, ...]:
+    """The columns of a CSV file of these channels: the fields of their events as in JSON, in the same order.
 
     Those of the book are of one level: `side`, `level`, `price`, `size`.
     """
-    return union(_OF_CHANNEL[channel])
+    return union(kind for channel in channels for kind in _OF_CHANNEL[channel])
 
 
 def csv_fields() -> tuple[str, ...]:

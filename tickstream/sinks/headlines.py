@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from datetime import tzinfo
 
 import msgspec
 
 from tickstream.credits import CreditMeter
-from tickstream.markets import Market, State, state
+from tickstream.markets import State, state
 from tickstream.sinks.board import Board, Row
+from tickstream.sinks.boards import Boards
 from tickstream.sinks.clean import clean
 from tickstream.sinks.columns import local_time, time_of_day
-from tickstream.sinks.terminal import Glyphs, Line, both_ends, fit_line, line_width
-from tickstream.status import RunStatus, SessionStatus
+from tickstream.sinks.terminal import Glyphs, Line, both_ends, cell_width, fit_line, line_width
+from tickstream.status import ProviderStatus, RunStatus, SessionStatus
 
 _LABEL_STYLES = {"DEMO": "bold reverse yellow", "REPLAY": "bold reverse cyan", "LIVE": "bold reverse green"}
 _RANK = {"closed": 0, "held": 1, "down": 2, "connecting": 3, "up": 4}
@@ -32,43 +33,70 @@ class Now(msgspec.Struct, frozen=True):
     tz: tzinfo | None = None
 
 
-def state_of(
-    row: Row, session: SessionStatus | None, now: Now, silence_s: float, markets: Callable[[str], Market]
-) -> State:
+def state_of(row: Row, session: SessionStatus | None, now: Now, provider: ProviderStatus) -> State:
     """What a symbol is at, from its data's age, its session and its market's hours (see markets.state)."""
     age = None if row.seen_at is None else now.monotonic - row.seen_at
     at = "up" if session is None else "held" if session.paused else session.state
-    return state(markets(row.symbol), age, silence_s, at, now.wall_ns)
+    return state(provider.market_of(row.symbol), age, provider.silence_s, at, now.wall_ns)
 
 
-def title_line(board: Board, status: RunStatus, now: Now) -> Line:
+def title_line(boards: Boards, status: RunStatus, now: Now) -> Line:
     """The tool, DEMO or LIVE, the provider and the plan; the time on the right."""
-    plan = board.plan or (clean(status.plan) if status.plan else "")
     left: Line = [
         ("tickstream ", "bold"),
         (f" {status.label} ", _LABEL_STYLES.get(status.label, "bold reverse")),
-        (f" {clean(status.provider)}", ""),
+        (f" {', '.join(clean(one.name) for one in status.providers)}", ""),
     ]
-    if plan:
-        left.append((f"{now.glyphs.dot}{plan} plan", "dim"))
+    if not status.several and (plan := _plan(boards.each)):
+        left.append((f"{now.glyphs.dot}{plan}", "dim"))
     moment = local_time(now.wall_ns, now.tz)
     right: Line = [(moment.strftime("%H:%M:%S "), ""), (moment.tzname() or "", "dim")]
     return both_ends(left, right, now.width, now.glyphs.ellipsis)
 
 
-def session_line(status: RunStatus, now: Now) -> Line:
+def provider_lines(boards: Boards, status: RunStatus, now: Now) -> list[Line]:
+    """How the connections to the provider are, and what is left of its credits: a line each; of several providers one
+    line for each of them."""
+    if not status.several:
+        meter = status.providers[0].credits
+        return [session_line(status.sessions, meter, now), credits_line(meter, now) if meter else []]
+    widest = max(cell_width(clean(one.name)) for one in status.providers)
+    lines = []
+    for provider in status.providers:
+        name = clean(provider.name)
+        sessions = [one for one in status.sessions if one.provider == provider.name]
+        board = [one for one in boards.each if one.provider == provider.name]
+        between = (now.glyphs.dot, "dim")
+        line: Line = [(name + " " * (widest - cell_width(name) + 2), "bold"), *_worst(sessions, provider.credits, now)]
+        line += [between, (plan, "dim")] if (plan := _plan(board)) else []
+        line += [between, *_in_short(provider.credits, now)] if provider.credits else []
+        lines.append(both_ends(line, _ping(sessions), now.width, now.glyphs.ellipsis))
+    return lines
+
+
+def _plan(boards: Sequence[Board]) -> str:
+    return next((f"{board.plan} plan" for board in boards if board.plan), "")
+
+
+def session_line(sessions: Sequence[SessionStatus], meter: CreditMeter | None, now: Now) -> Line:
     """How the connection is: the worst one, where there are several; its latency on the right."""
-    sessions = sorted(status.sessions, key=lambda one: (_RANK.get(one.state, 0), one.session))
+    return both_ends(_worst(sessions, meter, now), _ping(sessions), now.width, now.glyphs.ellipsis) if sessions else []
+
+
+def _worst(sessions: Sequence[SessionStatus], meter: CreditMeter | None, now: Now) -> Line:
     if not sessions:
         return []
-    worst = sessions[0]
-    left = _session(worst, status.credits, now)
+    worst = min(sessions, key=lambda one: (_RANK.get(one.state, 0), one.session))
+    line = _session(worst, meter, now)
     if len(sessions) > 1:
         up = sum(one.state == "up" for one in sessions)
-        left.append((f"{now.glyphs.dot}{up} of {len(sessions)} sessions up", "dim"))
+        line.append((f"{now.glyphs.dot}{up} of {len(sessions)} sessions up", "dim"))
+    return line
+
+
+def _ping(sessions: Sequence[SessionStatus]) -> Line:
     pings = [one.ping_ms for one in sessions if one.ping_ms is not None and one.state == "up"]
-    right: Line = [("ping ", "dim"), (f"{max(pings):.{0 if max(pings) >= 10 else 1}f} ms", "")] if pings else []
-    return both_ends(left, right, now.width, now.glyphs.ellipsis)
+    return [("ping ", "dim"), (f"{max(pings):.{0 if max(pings) >= 10 else 1}f} ms", "")] if pings else []
 
 
 def _session(session: SessionStatus, meter: CreditMeter | None, now: Now) -> Line:
@@ -107,10 +135,9 @@ def credits_line(meter: CreditMeter, now: Now) -> Line:
         pieces.append([("quota used up", "bold red"), (f" until {reset}", "dim")])
     elif end is not None:
         left_s = (end - now.wall_ns) / 1e9
-        urgent = "bold red" if left_s < URGENT_S else "yellow"
         # Whole minutes: the pace is an estimate, and a running second hand would only draw the eye.
         within = f", in {countdown(left_s // 60 * 60)}"
-        pieces.append([("runs out at ", "dim"), (_clock(end, now), urgent), (within, "dim")])
+        pieces.append([("runs out at ", "dim"), (_clock(end, now), _urgency(end, now)), (within, "dim")])
     elif left is not None and burn:
         pieces.append([("lasts until the reset at ", "dim"), (reset, "")])
     if burn is not None:
@@ -118,14 +145,32 @@ def credits_line(meter: CreditMeter, now: Now) -> Line:
     return _joined(pieces, now)
 
 
-def counters_line(board: Board, status: RunStatus, now: Now) -> Line:
+def _in_short(meter: CreditMeter, now: Now) -> Line:
+    """The same in a few words, for a line that says other things too."""
+    line: Line = [(f"{meter.used:,}", ""), (" credits used", "dim")]
+    left, end = meter.remaining(now.wall_ns), meter.runs_out_at(now.wall_ns)
+    if left == 0:
+        reset = _clock(meter.next_reset_ns(now.wall_ns), now)
+        return [*line, (", ", "dim"), ("quota used up", "bold red"), (f" until {reset}", "dim")]
+    if left is not None:
+        line += [(", ", "dim"), (f"{left:,}", ""), (" left", "dim")]
+    if end is not None:
+        line += [(", until ", "dim"), (_clock(end, now), _urgency(end, now))]
+    return line
+
+
+def _urgency(end_ns: int, now: Now) -> str:
+    return "bold red" if (end_ns - now.wall_ns) / 1e9 < URGENT_S else "yellow"
+
+
+def counters_line(boards: Boards, status: RunStatus, now: Now) -> Line:
     """What came in, and what is missing."""
     counts = (
         ("events", status.events, ""),
         ("gaps", status.gaps, "yellow"),
         ("dropped", status.dropped, "bold red"),
         ("quarantined", status.quarantined, "yellow"),
-        ("refused", len(board.refused), "yellow"),
+        ("refused", boards.refused, "yellow"),
     )
     pieces: list[Line] = [
         [(f"{name} ", "dim"), (f"{count:,}", style if count else "")]
@@ -136,11 +181,12 @@ def counters_line(board: Board, status: RunStatus, now: Now) -> Line:
     return _joined(pieces, now)
 
 
-def notice_line(board: Board, now: Now) -> Line:
+def notice_line(boards: Boards, now: Now) -> Line:
     """The last thing to know about the stream; empty where nothing happened."""
-    if board.notice is None:
+    notice = boards.notice
+    if notice is None:
         return []
-    at, text = board.notice
+    at, text = notice
     return fit_line([(f"{time_of_day(at, now.tz)} ", "dim"), (text, "")], now.width, now.glyphs.ellipsis)
 
 

@@ -6,11 +6,12 @@ it is, but for the reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Context, Decimal
 
-from tickstream.markets import Market, State, market_of
-from tickstream.sinks.board import Board, Row
+from tickstream.markets import State
+from tickstream.sinks.board import Row
+from tickstream.sinks.boards import Boards
 from tickstream.sinks.books import WAITING, Side
 from tickstream.sinks.columns import Cell, Layout, Moment, cell, change_style, percent
 from tickstream.sinks.headlines import Now
@@ -36,36 +37,28 @@ _WITHHELD = Cell("WITHHELD", "yellow")
 class Ladders(Screen):
     """A ladder for each symbol, `depth` levels a side at the most."""
 
-    def __init__(
-        self,
-        board: Board,
-        status: RunStatus,
-        layout: Layout,
-        silence_s: float = 150.0,
-        markets: Callable[[str], Market] = market_of,
-        depth: int = 10,
-    ) -> None:
-        super().__init__(board, status, layout, silence_s, markets)
+    def __init__(self, boards: Boards, status: RunStatus, layout: Layout, depth: int = 10) -> None:
+        super().__init__(boards, status, layout)
         self._depth = depth
-        self._layouts: dict[str, Layout] = {}
+        self._layouts: dict[Row, Layout] = {}
 
     def _needs(self, rows: int) -> int:
         return AROUND + 2 * min(LEAST_LEVELS, self._depth) if rows else 0
 
     def _body(self, rows: list[Row], now: Now, room: int | None, *, final: bool) -> list[Line]:
         """As many ladders as there is room for, side by side and below one another."""
-        if room is not None and self._board.notice is None:
+        if room is not None and self._boards.notice is None:
             room -= 1  # for the first one to come: the spread must not move then
         across = max(1, min(len(rows), (now.width + BETWEEN) // (NARROWEST + BETWEEN)))
         width = min(WIDEST, (now.width - BETWEEN * (across - 1)) // across)
         down, levels = self._fit(-(-len(rows) // across), room)
         shown, more = rows[: across * down], rows[across * down :]
-        states = dict(zip((row.symbol for row in shown), self._states(shown, now), strict=True))
+        states = dict(zip(shown, self._states(shown, now), strict=True))
         lines: list[Line] = []
         for start in range(0, len(shown), across):
             some = shown[start : start + across]
             height = levels if room is not None else max(map(self._known, some))
-            ladders = [self._ladder(row, states[row.symbol], now, width, height, final=final) for row in some]
+            ladders = [self._ladder(row, states[row], now, width, height, final=final) for row in some]
             lines += [[]] if lines else []
             lines += [_beside(parts, width) for parts in zip(*ladders, strict=True)]
         return lines + self._more(len(more), now)
@@ -83,13 +76,13 @@ class Ladders(Screen):
 
     def _known(self, row: Row) -> int:
         """Levels of the longer side."""
-        return max(map(len, self._board.books.depth(row.symbol, self._depth)))
+        return max(map(len, row.board.books.depth(row.symbol, self._depth)))
 
     def _cells(self, rows: Sequence[Row], now: Now) -> list[dict[str, Cell]]:
         """As in any table, but for the state of a book that is withheld."""
         cells = super()._cells(rows, now)
         for row, texts in zip(rows, cells, strict=True):
-            if self._board.books.withholds(row.symbol):
+            if row.board.books.withholds(row.symbol):
                 texts["state"] = _WITHHELD
         self._layout.grow("state", (texts["state"].text for texts in cells))
         return cells
@@ -97,9 +90,8 @@ class Ladders(Screen):
     # --- one ladder ------------------------------------------------------------------------------------------------
 
     def _ladder(self, row: Row, state: State, now: Now, width: int, levels: int, *, final: bool) -> list[Line]:
-        layout = self._layouts.setdefault(row.symbol, Layout(COLUMNS, chosen=True))
-        refused = row.symbol in self._board.refused
-        bids, asks = ((), ()) if refused else self._board.books.depth(row.symbol, levels)
+        layout = self._layouts.setdefault(row, Layout(COLUMNS, chosen=True))
+        bids, asks = ((), ()) if row.refused is not None else row.board.books.depth(row.symbol, levels)
         cells = [_cells(side) for side in (asks, bids)]
         for number, name in enumerate(COLUMNS):
             layout.grow(name, [texts[number] for side in cells for texts in side])
@@ -146,8 +138,10 @@ class Ladders(Screen):
     def _title(self, row: Row, state: State, now: Now, width: int, *, final: bool) -> Line:
         moment = Moment(now.monotonic, now.glyphs, now.tz)
         left: Line = [(str(row.values["symbol"]), "bold")]
-        if not final and row.symbol not in self._board.refused:
-            at = _WITHHELD if self._board.books.withholds(row.symbol) else cell("state", row, state, moment)
+        if self._status.several:
+            left.insert(0, (f"{row.values['provider']} ", ""))
+        if not final and row.refused is None:
+            at = _WITHHELD if row.board.books.withholds(row.symbol) else cell("state", row, state, moment)
             left += [("  ", ""), at, ("  ", ""), cell("age", row, state, moment)]
         change = percent(row, now.glyphs)
         return both_ends(left, [(change, change_style(row))] if change else [], width, now.glyphs.ellipsis)
@@ -160,10 +154,9 @@ class Ladders(Screen):
         return fit_line([*line, (rule * max(0, width - line_width(line)), "dim")], width, ellipsis)
 
     def _words(self, row: Row, asks: Side, bids: Side) -> tuple[str, str]:
-        refused = self._board.refused.get(row.symbol)
-        if refused is not None:
-            return f"refused: {refused}", "red"
-        why_not = self._board.books.why_not(row.symbol)
+        if row.refused is not None:
+            return f"refused: {row.refused}", "red"
+        why_not = row.board.books.why_not(row.symbol)
         if why_not:
             return why_not, "dim" if why_not == WAITING else "yellow"
         if not asks or not bids:

@@ -12,14 +12,16 @@ from tickstream.errors import OutputError
 from tickstream.events import Batch
 from tickstream.markets import State
 from tickstream.sinks.base import Sink, SinkRequest, SinkSpec
-from tickstream.sinks.board import TREND_LENGTH, Board, Row
+from tickstream.sinks.board import TREND_LENGTH, Row
+from tickstream.sinks.boards import Boards
+from tickstream.sinks.clean import clean
 from tickstream.sinks.columns import DISPLAY_FIELDS, Moment, cell, percent, trend
 from tickstream.sinks.fields import check_fields
 from tickstream.sinks.headlines import Now, state_of
 from tickstream.sinks.output import Abandoned, ReaderGone
 from tickstream.sinks.table import can_draw, terminal_size
 from tickstream.sinks.terminal import fit, glyphs_for
-from tickstream.status import RunStatus, SessionStatus
+from tickstream.status import ProviderStatus, RunStatus, SessionStatus
 
 _WORDS = {State.STALE: "stale", State.CLOSED: "closed", State.HELD: "held", State.WAITING: "waiting"}
 """What is said of a symbol; nothing of one that is all right."""
@@ -31,14 +33,14 @@ class LineSink(Sink):
     def __init__(self, request: SinkRequest) -> None:
         self._output, self._clock, self._display = request.output, request.clock, request.display
         self._fields = None if request.fields is None else check_fields(request.fields, DISPLAY_FIELDS)
-        self._status = request.status or RunStatus("LIVE", "", [], ())
-        self._board = Board(self._status.symbols, self._status.sessions)
+        self._status = request.status or RunStatus("LIVE", (ProviderStatus(""),), [])
+        self._boards = Boards.of(self._status)
         self._glyphs = glyphs_for(request.display.env)
         self.owns_terminal = can_draw(request)
         self._shown = ""
 
     def write(self, batch: Batch) -> None:
-        self._board.add(batch.events, self._clock.monotonic())
+        self._boards.add(batch.events, self._clock.monotonic())
 
     def refresh(self) -> None:
         text = self.text()
@@ -64,24 +66,36 @@ class LineSink(Sink):
 
     def text(self) -> str:
         """The line as it is now; empty before the first data, but on a terminal."""
-        rows = [row for row in self._board.rows.values() if row.seen_at is not None or self.owns_terminal]
+        rows = [row for row in self._boards.rows if row.seen_at is not None or self.owns_terminal]
         if not rows:
             return ""
         status, clock = self._status, self._clock
         now = Now(clock.now_ns(), clock.monotonic(), 0, self._glyphs, self._display.tz)
         pieces = [] if status.label == "LIVE" else [status.label]
-        pieces += sorted({word for word in map(_trouble, status.sessions) if word})
-        sessions = {symbol: session for session in status.sessions for symbol in session.symbols}
-        pieces += [self._symbol(row, sessions.get(row.symbol), now) for row in rows]
-        burn = status.credits.burn_per_hour(now.wall_ns) if status.credits else None
-        if burn is not None:
-            pieces.append(f"{burn:,} cr/h")
+        pieces += sorted({word for word in map(self._trouble, status.sessions) if word})
+        sessions = {(one.provider, symbol): one for one in status.sessions for symbol in one.symbols}
+        providers = {one.name: one for one in status.providers}
+        for row in rows:
+            provider = providers.get(row.board.provider) or ProviderStatus(row.board.provider)
+            pieces.append(self._symbol(row, sessions.get((provider.name, row.symbol)), provider, now))
+        for one in status.providers:
+            burn = one.credits.burn_per_hour(now.wall_ns) if one.credits else None
+            if burn is not None:
+                pieces.append(self._whose(one.name) + f"{burn:,} cr/h")
         return "  ".join(pieces)
 
-    def _symbol(self, row: Row, session: SessionStatus | None, now: Now) -> str:
+    def _whose(self, provider: str) -> str:
+        """The provider, where there are several."""
+        return f"{clean(provider)} " if self._status.several else ""
+
+    def _trouble(self, session: SessionStatus) -> str:
+        word = _trouble(session)
+        return self._whose(session.provider) + word if word else ""
+
+    def _symbol(self, row: Row, session: SessionStatus | None, provider: ProviderStatus, now: Now) -> str:
         # A session that has been closed is no news: the last line of a run tells what its last data was.
         known = None if session is None or session.state == "closed" else session
-        at = state_of(row, known, now, self._display.silence_s, self._display.market_of)
+        at = state_of(row, known, now, provider)
         if self._fields is not None:
             moment = Moment(now.monotonic, now.glyphs, now.tz)
             texts = [
@@ -89,10 +103,11 @@ class LineSink(Sink):
                 for name in self._fields
             ]
             return " ".join(text for text in texts if text)
-        word = "refused" if row.symbol in self._board.refused else _WORDS.get(at, "")
-        if not word and self._board.books.withholds(row.symbol):
+        word = "refused" if row.refused is not None else _WORDS.get(at, "")
+        if not word and row.board.books.withholds(row.symbol):
             word = "withheld"
-        parts = (str(row.values["symbol"]), _price(row), percent(row, self._glyphs).replace(" ", ""), word)
+        name = clean(self._status.name_of(row.board.provider, row.symbol))
+        parts = (name, _price(row), percent(row, self._glyphs).replace(" ", ""), word)
         return " ".join(part for part in parts if part)
 
 

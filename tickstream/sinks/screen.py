@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tickstream.markets import Market, State, market_of
-from tickstream.sinks.board import Board, Row
+from tickstream.markets import State
+from tickstream.sinks.board import Row
+from tickstream.sinks.boards import Boards
 from tickstream.sinks.columns import FRESHNESS, Cell, Layout, Moment, cell, time_of_day, title, trend
-from tickstream.sinks.headlines import Now, counters_line, credits_line, notice_line, session_line, state_of, title_line
-from tickstream.sinks.terminal import Line, fit
-from tickstream.status import RunStatus
+from tickstream.sinks.headlines import Now, counters_line, notice_line, provider_lines, state_of, title_line
+from tickstream.sinks.terminal import Line, cell_width, fit
+from tickstream.status import ProviderStatus, RunStatus
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -20,31 +21,19 @@ _LEAST_ROWS = 3
 
 
 class Screen:
-    """Draws a run. It remembers only how wide the columns have grown.
+    """Draws a run. It remembers only how wide the columns have grown."""
 
-    `silence_s` and `market_of`: see markets.state, which says what each symbol is at.
-    """
-
-    def __init__(
-        self,
-        board: Board,
-        status: RunStatus,
-        layout: Layout,
-        silence_s: float = 150.0,
-        markets: Callable[[str], Market] = market_of,
-    ) -> None:
-        self._board = board
+    def __init__(self, boards: Boards, status: RunStatus, layout: Layout) -> None:
+        self._boards = boards
         self._status = status
         self._layout = layout
-        self._silence_s = silence_s
-        self._market_of = markets
 
     def draw(self, now: Now, height: int | None = None, *, final: bool = False) -> list[Line]:
         """The lines of the screen at this moment, none wider than `now.width`, at most `height` of them.
 
         `final`: nothing will come any more, so the columns about how fresh the data is are left out.
         """
-        rows = list(self._board.rows.values())
+        rows = self._boards.rows
         above, below = self._around(now, height, len(rows))
         room = None if height is None else max(2, height - len(above) - len(below))
         return (above + self._body(rows, now, room, final=final) + below)[:height]
@@ -79,8 +68,13 @@ class Screen:
 
     def _states(self, rows: Sequence[Row], now: Now) -> list[State]:
         """What each row's symbol is at."""
-        sessions = {symbol: session for session in self._status.sessions for symbol in session.symbols}
-        return [state_of(row, sessions.get(row.symbol), now, self._silence_s, self._market_of) for row in rows]
+        sessions = {(one.provider, symbol): one for one in self._status.sessions for symbol in one.symbols}
+        known = {one.name: one for one in self._status.providers}
+        states = []
+        for row in rows:
+            provider = known.get(row.board.provider) or ProviderStatus(row.board.provider)
+            states.append(state_of(row, sessions.get((provider.name, row.symbol)), now, provider))
+        return states
 
     def _cells(self, rows: Sequence[Row], now: Now) -> list[dict[str, Cell]]:
         """The cells of these rows but for the trend; the columns have room for them."""
@@ -96,15 +90,15 @@ class Screen:
     def _around(self, now: Now, height: int | None, rows: int) -> tuple[list[Line], list[Line]]:
         """The lines above and below the table, as many as the height allows: the most important first."""
         rule: Line = [(now.glyphs.rule * now.width, "dim")]
-        meter = self._status.credits
+        boards, status = self._boards, self._status
+        providers = provider_lines(boards, status, now)
         parts: list[tuple[int, bool, Line]] = [  # importance, above?, line
-            (1, True, title_line(self._board, self._status, now)),
-            (0, True, session_line(self._status, now)),
-            (2, True, credits_line(meter, now) if meter else []),
+            (1, True, title_line(boards, status, now)),
+            *((0 if status.several else 2 * place, True, line) for place, line in enumerate(providers)),
             (5, True, rule),
             (6, False, rule),
-            (3, False, counters_line(self._board, self._status, now)),
-            (4, False, notice_line(self._board, now)),
+            (3, False, counters_line(boards, status, now)),
+            (4, False, notice_line(boards, now)),
         ]
         wanted = [part for part in parts if part[2]]
         if height is not None:
@@ -119,9 +113,8 @@ class Screen:
         space, ellipsis = (" " * gap, ""), now.glyphs.ellipsis
         lines = [self._heading(chosen, gap, now)]
         for row, texts in zip(rows, cells, strict=True):
-            reason = self._board.refused.get(row.symbol)
-            if reason is not None:
-                lines.append(self._refused(row, reason, now))
+            if row.refused is not None:
+                lines.append(self._refused(row, row.refused, now))
                 continue
             line: Line = []
             for name, width in chosen:
@@ -136,9 +129,11 @@ class Screen:
         return [((" " * gap).join(cells), "dim")]
 
     def _refused(self, row: Row, reason: str, now: Now) -> Line:
-        width = min(now.width, self._layout.width("symbol"))
-        name = self._layout.place("symbol", str(row.values["symbol"]), width, now.glyphs.ellipsis)
-        rest = fit(f"refused: {reason}", max(0, now.width - width - 2), now.glyphs.ellipsis)
+        layout, ellipsis = self._layout, now.glyphs.ellipsis
+        whose = [name for name in layout.columns if name in {"provider", "symbol"}] or ["symbol"]
+        name = "  ".join(layout.place(one, str(row.values[one]), layout.width(one), ellipsis) for one in whose)
+        name = fit(name, now.width, ellipsis)
+        rest = fit(f"refused: {reason}", max(0, now.width - cell_width(name) - 2), ellipsis)
         return [(name, "bold"), ("  ", ""), (rest, "red")] if rest else [(name, "red")]
 
 

@@ -20,7 +20,7 @@ from tickstream.errors import OutputError
 from tickstream.events import Batch
 from tickstream.sinks.alternate import AlternateScreen
 from tickstream.sinks.base import Display, Sink, SinkRequest, SinkSpec
-from tickstream.sinks.board import Board
+from tickstream.sinks.boards import Boards
 from tickstream.sinks.columns import DISPLAY_FIELDS, Layout, table_columns
 from tickstream.sinks.fields import check_fields
 from tickstream.sinks.headlines import Now
@@ -28,7 +28,7 @@ from tickstream.sinks.ladders import Ladders
 from tickstream.sinks.output import Abandoned, ReaderGone
 from tickstream.sinks.screen import Screen, to_rich
 from tickstream.sinks.terminal import Line, glyphs_for, is_dumb, line_width
-from tickstream.status import RunStatus
+from tickstream.status import ProviderStatus, RunStatus
 from tickstream.subscriptions import Channel
 
 if TYPE_CHECKING:
@@ -42,22 +42,22 @@ class PlainTable(Sink):
 
     def __init__(self, request: SinkRequest) -> None:
         self._output, self._clock, self._display = request.output, request.clock, request.display
-        status = request.status or RunStatus("LIVE", "", [], ())
+        status = request.status or RunStatus("LIVE", (ProviderStatus(""),), [])
         chosen = None if request.fields is None else check_fields(request.fields, DISPLAY_FIELDS)
-        self._board = Board(status.symbols, status.sessions)
-        layout = Layout(table_columns(request.channel, chosen), chosen=chosen is not None)
-        display = request.display
-        looks = self._board, status, layout, display.silence_s, display.market_of
-        ladders = request.channel is Channel.BOOK and chosen is None
+        self._boards = Boards.of(status)
+        columns = table_columns(request.channels, chosen, several=status.several)
+        layout = Layout(columns, chosen=chosen is not None)
+        display, looks = request.display, (self._boards, status, layout)
+        ladders = request.channels == (Channel.BOOK,) and chosen is None
         self._screen = Ladders(*looks, depth=display.depth) if ladders else Screen(*looks)
         self._glyphs = glyphs_for(display.env)
         self._headed = False
 
     def write(self, batch: Batch) -> None:
-        self._board.add(batch.events, self._clock.monotonic())
+        self._boards.add(batch.events, self._clock.monotonic())
 
     def refresh(self) -> None:
-        rows = self._board.take_changed()
+        rows = self._boards.take_changed()
         if rows:
             # A file has room for everything; a terminal without a cursor has not.
             width = terminal_size(self._output.fd, self._display)[0] if self._display.isatty else ANY_WIDTH
