@@ -44,6 +44,8 @@ REPLAY_S = 7200.0
 
 _KNOWN_NOTICES = frozenset({"symbol_refused", "symbol_limit", "quota_exceeded"})
 """Said in other words already."""
+_PLAIN_NOTICES = frozenset({"contract"})
+"""Nothing is wrong with what they say."""
 
 
 @dataclass
@@ -368,13 +370,14 @@ def _with_notices(visit: Visit, finding: Finding) -> Finding:
     if not said:
         return finding
     detail = "; ".join([finding.detail, *(_told(one) for one in said)])
-    if finding.status is Status.WARN:
+    if finding.status is Status.WARN or _PLAIN_NOTICES.issuperset(one.code for one in said):
         return Finding(detail, finding.status, finding.verdict, finding.advice, finding.facts)
     return Finding(detail, Status.WARN, Verdict.THEM, "Send this report to the provider.", finding.facts)
 
 
 def _told(notice: Notice) -> str:
-    return notice.message if notice.message.startswith(notice.code) else f"{notice.code}: {notice.message}"
+    plain = notice.code in _PLAIN_NOTICES or notice.message.startswith(notice.code)
+    return notice.message if plain else f"{notice.code}: {notice.message}"
 
 
 REMOTE_CHECKS: dict[str, Check] = {
