@@ -22,6 +22,7 @@ from tests import readme
 from tests.generate import screenshot
 from tests.readme import Block
 from tickstream import __version__, config, providers, sinks
+from tickstream.canonical import parse
 from tickstream.cli.app import COMMANDS
 from tickstream.credits import Usage, estimate, refuse
 from tickstream.errors import ExitCode, SymbolRefused
@@ -29,6 +30,7 @@ from tickstream.events import EVENT_TYPES, wire_fields
 from tickstream.simulator.options import SimulatorOptions
 from tickstream.simulator.server import Simulator
 from tickstream.sinks.table import PlainTable
+from tickstream.symbols import Named, resolve_symbols
 
 ROOT = readme.FILE.parent
 SCRIPTS = Path(sys.executable).parent
@@ -254,6 +256,22 @@ def test_the_credits_are_what_is_computed() -> None:
                     refuse(plan, symbols)
             else:
                 assert int(cell.replace(",", "")) == estimate(plan, Usage(symbols)).per_day
+
+
+def test_the_spellings_are_the_providers_own() -> None:
+    words = ("EURUSD", "BTCUSD", "BTCUSDT", "XAUUSD", "AAPL")
+    rows = readme.table("provider", *(f"`{word}`" for word in words))
+    assert [row[0] for row in rows] == providers.names()
+    for name, *cells in rows:
+        form = providers.load(name).symbol_form()
+        for word, cell in zip(words, cells, strict=True):
+            meaning = parse(word)
+            assert meaning is not None
+            assert form.alias is not None
+            spelled = form.alias(meaning)
+            assert cell == (f"`{spelled}`" if spelled else "none"), (name, word)
+            if spelled:
+                assert resolve_symbols([Named(word)], form).symbols == (spelled,)
 
 
 def test_the_settings_are_all_of_them() -> None:

@@ -213,7 +213,8 @@ def _malformed(named: Named, form: SymbolForm) -> TickstreamError:
 
 def _not_there(named: Named, meaning: Canonical, form: SymbolForm) -> TickstreamError:
     return named.error(
-        f"{shown(named.word)}{_where(named)}: {form.title} has no {meaning}", hint=_other_spelling(named.word, form)
+        f"{shown(named.word)}{_where(named)}: {form.title} has no symbol for {meaning}",
+        hint=_other_spelling(named.word, form) or f"Symbols are {form.help_text}.",
     )
 
 

@@ -14,7 +14,8 @@ Symbols = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[SYMBOL|@LIST|-]...",
-        help="Symbols in the provider's form, @name for a watchlist of the config, - to read them from stdin.",
+        help="Symbols as the provider or anybody writes them (EURUSD, EUR/USD), @name for a watchlist of the config, "
+        "- to read them from stdin.",
         autocompletion=completion.symbols,
         show_default=False,
     ),
