@@ -131,7 +131,7 @@ class TestSymbols:
         assert "leave out --symbols" in run("credits", "EURUSD", "-n", "1").failed(ExitCode.USAGE)
 
     def test_a_malformed_symbol_is_refused(self):
-        assert "Did you mean EURUSD?" in run("credits", "EUR/USD", "-p", "pro").failed(ExitCode.USAGE)
+        assert "Did you mean EURUSD?" in run("credits", "EURUS/D", "-p", "pro").failed(ExitCode.USAGE)
 
     @pytest.mark.parametrize("number", ["0", "-1", "x", "1e3", "100001"])
     def test_an_absurd_number_is_a_usage_error(self, number):

@@ -206,7 +206,7 @@ def test_a_long_list_is_named_in_part(folder):
         (("EURUSD", "--cron", "--run-as", "me"), "--run-as is for --systemd"),
         (("EURUSD", "--systemd", "--part", "socket"), "service, timer"),
         (("EURUSD", "--cron", "--part", "timer"), "crontab"),
-        (("EUR/USD", "--cron"), "'EUR/USD' is not a symbol"),
+        (("EURUS/D", "--cron"), "'EURUS/D' is not a symbol"),
         (("@minors", "--cron"), "there is no watchlist"),
         (("-", "--cron"), "stdin"),
         (("--cron",), "no symbols"),

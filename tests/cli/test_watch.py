@@ -23,7 +23,7 @@ def test_without_a_key_it_says_how_to_set_one_and_that_the_demo_needs_none() -> 
     ("args", "words"),
     [
         (["watch", "--url", NOWHERE], "no symbols given"),
-        (["watch", "eurusd", "--url", NOWHERE], "Did you mean EURUSD"),
+        (["watch", "EURUS/D", "--url", NOWHERE], "Did you mean EURUSD"),
         (["watch", "EURUSD", "--url", NOWHERE, "-o", "xml"], "none of auto, table"),
         (["watch", "EURUSD", "--url", NOWHERE, "--duration", "soon"], "--duration: 'soon' is not a duration"),
         (["watch", "EURUSD", "--url", NOWHERE, "--until", "99:99"], "--until: '99:99' is not a time"),

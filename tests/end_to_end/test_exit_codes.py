@@ -36,7 +36,7 @@ CASES = {
     "the duration is over": Case(ExitCode.OK, args=("EURUSD", "--duration", "3s")),
     "there was one of each": Case(ExitCode.OK, args=("EURUSD", "XAUUSD", "--once")),
     "an option does not exist": Case(ExitCode.USAGE, args=("EURUSD", "--counts", "3"), auths=0),
-    "a symbol is malformed": Case(ExitCode.USAGE, args=("EUR/USD",), said="Did you mean EURUSD?", auths=0),
+    "a symbol is malformed": Case(ExitCode.USAGE, args=("EURUS/D",), said="Did you mean EURUSD?", auths=0),
     "there are more connections than allowed": Case(
         ExitCode.USAGE, args=("EURUSD", "XAUUSD", "USDJPY", "--connections", "3"), said="allows 1 to 2", auths=0
     ),
