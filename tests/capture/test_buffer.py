@@ -5,8 +5,11 @@ from __future__ import annotations
 import threading
 import time
 
+import pytest
+
 from tests.capture import storing
-from tickstream.capture.buffer import GROUP_BYTES, Buffer
+from tickstream.capture import buffer as buffer_module
+from tickstream.capture.buffer import GROUP_BYTES, Buffer, Work
 from tickstream.capture.manifest import Tally
 from tickstream.capture.template import FileKey
 
@@ -69,6 +72,19 @@ def test_small_batches_are_gathered_for_a_moment_and_large_ones_are_not() -> Non
     begun = time.monotonic()
     assert buffer.take(storing.DEADLINE_S).size == GROUP_BYTES
     assert time.monotonic() - begun < 5
+
+
+def test_what_comes_after_a_pause_is_not_waited_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(buffer_module, "LINGER_S", 0.1)
+    buffer = Buffer(10)
+    work: list[Work] = []
+    taker = threading.Thread(target=lambda: work.append(buffer.take(storing.DEADLINE_S)))
+    taker.start()
+    time.sleep(0.3)  # the pause is the test's subject
+    monkeypatch.setattr(buffer_module, "LINGER_S", storing.DEADLINE_S)
+    put(buffer, A, b"x")
+    taker.join(storing.DEADLINE_S / 2)
+    assert [one.size for one in work] == [1]
 
 
 def test_a_note_and_a_nudge_are_not_waited_with() -> None:

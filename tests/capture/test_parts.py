@@ -16,7 +16,7 @@ from tickstream.capture.buffer import Work
 from tickstream.capture.compression import CODECS
 from tickstream.capture.folder import Folder
 from tickstream.capture.manifest import PartOpened, Tally
-from tickstream.capture.part_file import MEMBER_BYTES, PartFile, Unit
+from tickstream.capture.part_file import PartFile, Unit
 from tickstream.capture.room import Room
 from tickstream.capture.rotation import Rotation
 from tickstream.capture.template import FileKey
@@ -242,15 +242,14 @@ def test_a_leftover_that_vanishes_or_changes_is_noticed_when_it_is_written_to(tm
         part.unlink(missing_ok=True)
 
 
-def test_many_small_batches_are_one_member_and_large_ones_do_not_wait(tmp_path: Path) -> None:
-    rig = Rig(tmp_path, "gzip")
-    rig.take(*range(100))
-    assert rig.part.size == 0
-    line = storing.encoded([storing.bar("EURUSD", 100)])
-    many = line * (MEMBER_BYTES // len(line) + 1)
-    rig.writer.take(Work({rig.key: [Unit(many, Tally())]}, [], len(many)))
-    assert rig.part.size > 0
+@pytest.mark.parametrize("compression", ["none", "gzip", "zstd"])
+def test_what_is_taken_is_in_the_file_at_once_compressed_or_not(tmp_path: Path, compression: str) -> None:
+    rig = Rig(tmp_path, compression)
+    rig.take(*range(3))
     assert rig.part.pending == []
+    with rig.part.path.open("rb") as file:
+        found = b"".join(CODECS[compression].blocks(file))
+    assert found == storing.encoded([storing.bar("EURUSD", minute) for minute in range(3)])
     rig.writer.parts.let_go()
     rig.folder.close()
 

@@ -176,6 +176,19 @@ def test_what_a_crash_has_torn_is_moved_aside_and_noted(tmp_path: Path) -> None:
     assert entry["bytes"] == 18
 
 
+@pytest.mark.parametrize("compression", ["none", "gzip", "zstd"])
+@pytest.mark.parametrize("torn", [b"", b"\0" * 20, b"{"], ids=["empty", "zeros", "torn"])
+def test_a_part_without_a_whole_record_is_struck_off_and_its_name_is_used_again(
+    tmp_path: Path, compression: str, torn: bytes
+) -> None:
+    crashed(tmp_path, range(3), compression=compression)
+    for part in tmp_path.rglob("*.part"):
+        part.write_bytes(torn)
+    storing.resume_in(tmp_path, range(5), compression=compression)
+    storing.assert_holds(tmp_path, range(5))
+    assert {entry["reason"] for entry in storing.of_type(tmp_path, "deleted")} == {"empty"}
+
+
 def test_a_part_that_somebody_has_deleted_is_struck_off(tmp_path: Path) -> None:
     crashed(tmp_path, range(5))
     for part in storing.data_files(tmp_path):

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from tickstream.capture.compression import CODECS, Codec
@@ -83,7 +83,9 @@ def test_zeros_that_a_power_cut_leaves_are_no_records(codec: Codec, data: st.Dat
     cut = data.draw(st.integers(0, len(whole)))
     rest = data.draw(st.sampled_from([b"", whole[-40:]]))
     zeros = data.draw(st.integers(8 if rest else 1, 5000))  # in the middle of a file by the sector, at its end any
-    path = write(tmp_path, codec, whole[:cut] + bytes(zeros) + rest)
+    torn = whole[:cut] + bytes(zeros) + rest
+    assume(not whole.startswith(torn))  # the length of a gzip member ends in zeros
+    path = write(tmp_path, codec, torn)
     done = repair(path, codec, CLOCK)
     assert done is not None
     left = content(path, codec).splitlines(keepends=True)

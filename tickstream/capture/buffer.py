@@ -10,7 +10,7 @@ from tickstream.capture.part_file import Unit
 from tickstream.capture.template import FileKey
 
 LINGER_S = 0.05
-"""How long the first of a few small batches waits for others to be written with it."""
+"""How long a small batch waits for others to be written with it, where one has come so shortly before."""
 GROUP_BYTES = 1 << 20
 """With so much to write, nothing waits."""
 
@@ -86,11 +86,17 @@ class Buffer:
             self._changed.notify_all()
 
     def take(self, wait_s: float) -> Work:
-        """All that has gathered; waits `wait_s` seconds for anything, and a moment more for more of it."""
+        """All that has gathered; waits `wait_s` seconds for anything, and a moment more for more of it.
+
+        What comes after a pause waits for nothing: it would be lost with a process that is killed meanwhile.
+        """
         with self._changed:
+            paused = False
             if not self._gathered and not self._hurried():
-                self._changed.wait_for(lambda: self._gathered or self._hurried(), wait_s)
-            if self._gathered and wait_s:
+                paused = not self._wait(min(wait_s, LINGER_S))
+                if paused and wait_s > LINGER_S:
+                    self._wait(wait_s - LINGER_S)
+            if self._gathered and wait_s and not paused:
                 self._changed.wait_for(lambda: self._gathered >= GROUP_BYTES or self._hurried(), LINGER_S)
             work = Work(self._units, self._notes, self._gathered)
             self._units, self._notes, self._gathered, self._nudged = {}, [], 0, False
@@ -101,6 +107,10 @@ class Buffer:
         with self._changed:
             self._held -= size
             self._changed.notify_all()
+
+    def _wait(self, seconds: float) -> bool:
+        """Until there is something to do; True when there is."""
+        return self._changed.wait_for(lambda: self._gathered > 0 or self._hurried(), seconds)
 
     def _hurried(self) -> bool:
         return self._stopped or self._nudged

@@ -19,7 +19,7 @@ from tickstream.capture.manifest import FileDeleted, FileFinished
 from tickstream.capture.part_file import PartFile
 from tickstream.clock import Clock
 
-SMALL_MEMBER = 32 << 10
+SMALL_MEMBER = 8 << 10
 """Bytes: files whose members are smaller on average are compressed once more, in members of 1 MiB of lines."""
 
 Listed = Callable[[FileFinished | FileDeleted], None]

@@ -17,9 +17,6 @@ from tickstream.capture import disk, failpoints
 from tickstream.capture.codec import BLOCK, Codec
 from tickstream.capture.manifest import PartOpened, Tally
 
-MEMBER_BYTES = 1 << 20
-"""Of lines, before they are compressed: when so many wait, they become a member without waiting for the next sync."""
-
 
 class Unit(NamedTuple):
     """Whole lines that are written and counted together."""
@@ -60,7 +57,7 @@ class PartFile:
         self.sha = hashlib.sha256()
         self.size = self.synced = prior
         self.pending: list[Unit] = []
-        """Not compressed yet."""
+        """Compressed, they found no room."""
         self.pending_bytes = 0
         self.unsynced: list[Unit] = []
         """As they stand in the file behind `synced`."""
@@ -85,11 +82,10 @@ class PartFile:
         self.pending += units
         self.pending_bytes += sum(len(unit.data) for unit in units)
         units.clear()
-        if self.pending_bytes >= MEMBER_BYTES:
-            self.flush()
+        self.flush()  # a member each time: what waits in memory is lost with a process that is killed
 
     def flush(self) -> None:
-        """Compress and write what waits for that. Raises ShortWrite, and it waits on."""
+        """Compress and write what waits. Raises ShortWrite, and it waits on."""
         if self.pending:
             tally = Tally()
             for unit in self.pending:

@@ -145,9 +145,11 @@ class Recovery:
             return self._repaired(entry, path)
         if final is not None:
             return Leftover(self._part(entry, final), go_on=False, renamed=True)
-        now = self._clock.now_ns()
-        self._list(FileDeleted(run=self._run.run, file=entry.part, ts=now, reason="never made, or deleted"))
+        self._strike_off(entry, "never made, or deleted")
         return None
+
+    def _strike_off(self, entry: PartOpened, reason: str) -> None:
+        self._list(FileDeleted(run=self._run.run, file=entry.part, ts=self._clock.now_ns(), reason=reason))
 
     def _renamed(self, entry: PartOpened) -> Path | None:
         """The finished file of this part that the manifest does not know, if there is one."""
@@ -179,6 +181,10 @@ class Recovery:
                     salvaged=cut.salvaged,
                 )
             )
+        if not path.stat().st_size:  # killed before its first write, or all of it was torn
+            path.unlink()
+            self._strike_off(entry, "empty")
+            return None
         part = self._part(entry, path)
         go_on = self._may_go_on(part)
         if go_on:

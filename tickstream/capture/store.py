@@ -1,7 +1,7 @@
 """Where a capture goes: files in a folder, written by one thread in the background, off the path of the data.
 
-A record is safe from `kill -9` when the thread has written it (a twentieth of a second later at the most, compressed:
-`fsync_interval_s`), and from a power cut when it has been synced (`fsync_interval_s` later).
+A record is safe from `kill -9` when the thread has written it, a twentieth of a second later at the most, compressed
+or not; and from a power cut when it has been synced (`fsync_interval_s` later).
 """
 
 from __future__ import annotations
