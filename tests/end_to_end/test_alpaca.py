@@ -115,3 +115,18 @@ def test_a_key_that_is_echoed_is_not_shown(command: str) -> None:
         args = (command, "-p", "alpaca", "AAPL", "--url", server.url)
         result = assert_exit(run(*args, *(["-vv"] if command == "watch" else []), env=IN_ENV), ExitCode.INVALID_KEY)
         assert_no_trace(result.out, result.err, *server.log)
+
+
+@pytest.mark.parametrize(("channel", "symbols"), [("trades", SYMBOLS), ("book", ("BTC/USD",))])
+def test_message_pack_both_ways_gives_the_same_kind_of_data(channel: str, symbols: tuple[str, ...]) -> None:
+    with serve("binary@3", provider="alpaca", speed=PACE) as server:
+        args = (*symbols, "--channel", channel, "--count", "12")
+        result = assert_exit(watched(server, *args, TICKSTREAM_ALPACA_ENCODING="msgpack").wait(), ExitCode.OK)
+        packed = {"ALPACA_API_KEY": "k:s", "TICKSTREAM_ALPACA_ENCODING": "msgpack"}
+        thread = Thread("watch", "-p", "alpaca", "--url", server.url, *args, "-o", "raw", env=packed)
+        raw = assert_exit(thread.wait(), ExitCode.OK)
+    market = [event for event in result.events if "symbol" in event]
+    assert {event["symbol"] for event in market} == set(symbols)
+    assert all(event["ts_event"].endswith("Z") for event in market)
+    assert len(raw.lines) >= 12
+    assert [line for line in raw.lines if not line.startswith('[{"T":')] == []

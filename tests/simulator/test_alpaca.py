@@ -7,16 +7,21 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.simulator.candles import wire
 from tests.simulator.talking import START_NS, Pair
 from tickstream.errors import AuthTimeout, Forbidden, InvalidKey, ProviderError, SymbolRefused
 from tickstream.events import Bar, BookSnapshot, BookUpdate, Gap, Notice, OrderUpdate, Quote, Trade
 from tickstream.numbers import decimal, number, text
 from tickstream.order_book import OrderBook
-from tickstream.simulator.alpaca import COUNTERPART, ERRORS, time_text
+from tickstream.providers.alpaca_msgpack import CONTENT_TYPE, TIMES, json_of, packed_of, time_text
+from tickstream.session.frames import FrameReader
+from tickstream.simulator.alpaca import COUNTERPART, ERRORS
+from tickstream.simulator.bad_bytes import payload_of as payload_of_frame
 from tickstream.simulator.conversation import Conversation
 from tickstream.simulator.handshake import Request
 from tickstream.simulator.market import Item
-from tickstream.simulator.outgoing import Ending, Message
+from tickstream.simulator.options import SimulatorOptions
+from tickstream.simulator.outgoing import Ending, Message, Raw
 from tickstream.subscriptions import Channel
 from tickstream.timestamps import Timestamp, rfc3339
 
@@ -316,3 +321,52 @@ def test_after_any_other_fault_there_is_data_or_had_been(name: str) -> None:
     one = pair(faults=(f"{name}@{moment}",))
     one.steps(4)
     assert one.market
+
+
+# --- MessagePack -----------------------------------------------------------------------------------------------------
+
+
+def packing(*symbols: str) -> Any:
+    """A conversation with a client that asked for it, and has subscribed to trades."""
+    one = COUNTERPART(SimulatorOptions(provider="alpaca"), Pair("alpaca", Channel.TRADES, *symbols).source, START_NS)
+    talk = one.conversation(one.shared, 0.0)
+    talk.greet(Request("nonce", "/v2/iex", headers={"content-type": CONTENT_TYPE}), 0.0)
+    talk.receive([packed_of({"action": "auth", "key": "k", "secret": "s"})], 0.0)
+    talk.receive([packed_of({"action": "subscribe", "trades": list(symbols)})], 0.0)
+    return one, talk
+
+
+def unpacked(talk: Any) -> list[dict[str, Any]]:
+    """What it has to say, out of binary frames and arrays."""
+    batch = FrameReader(binary=True).feed(wire(talk.take_outgoing()))
+    assert batch.error is None
+    assert not any(payload.startswith(b"[") for payload in batch.payloads)
+    return [message for payload in batch.payloads for message in msgspec.json.decode(json_of(payload))]
+
+
+def test_who_asks_for_message_pack_is_answered_in_it() -> None:
+    _, talk = packing("AAPL")
+    assert talk.binary
+    assert [message["T"] for message in unpacked(talk)] == ["success", "success", "subscription"]
+    talk.receive([b"\xc1"], 0.0)
+    assert unpacked(talk) == [{"T": "error", "code": 400, "msg": "invalid syntax"}]
+
+
+def test_pushes_are_the_same_as_in_json_with_times_as_timestamps() -> None:
+    counterpart, talk = packing("AAPL")
+    unpacked(talk)
+    items, _ = counterpart.source.items(START_NS, START_NS + counterpart.step_ns, {"AAPL"}, 10)
+    due = counterpart.round(items)
+    talk.deliver(due, 0.0)
+    mine = [push for push in due.pushes if push.topic == "trades AAPL"]
+    assert unpacked(talk) == [msgspec.json.decode(payload_of_frame(push.frame))[0] for push in mine]
+    talk.deliver(due, 0.0)
+    assert b"\xc7\x0c\xff" in wire(talk.take_outgoing())
+    assert {"t"} <= TIMES
+
+
+def test_what_a_fault_makes_goes_out_as_it_is() -> None:
+    _, talk = packing("AAPL")
+    talk.take_outgoing()
+    talk._outgoing.append(Raw(b"\x81\x01{"))
+    assert talk.take_outgoing() == [Raw(b"\x81\x01{")]

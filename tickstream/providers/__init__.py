@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 SHARED = frozenset(
     {
         "alltick_wire",
+        "alpaca_msgpack",
         "alpaca_wire",
         "base",
         "coinbase_advanced",

@@ -1,19 +1,10 @@
-"""Alpaca, market data stream (v2 protocol, JSON): US stocks, crypto and news, each at an endpoint of its own.
+"""Alpaca, market data stream (v2 protocol): US stocks, crypto and news, each at an endpoint of its own.
 
 Wire facts: docs.alpaca.markets, "Streaming Market Data", and Alpaca's clients (alpaca-py, alpaca-trade-api-go). Every
 frame is an array of messages, told apart by `T`; numbers are JSON numbers, times RFC 3339 with up to nine decimals.
-
-| `T` | becomes |
-|---|---|
-| `t` | trade: `p s`, `i` -> trade_id, behind the exchange where there is one (`V:6142`: ids are the exchange's own); crypto's `tks` is the taker's side |
-| `q` | quote: `bp bs ap as`; a price of 0 means that the side is empty; sizes as they come, lots or shares |
-| `b` `u` | bar of a minute, closed; `u` is the one before once more, after late trades (`interval` = 1m) |
-| `d` | bar of the day so far (`interval` = 1d) |
-| `o` | book_snapshot where `r` is true, else book_update (crypto) |
-| `s` `c` `x` `n` | notices: trading_status, correction, cancelled_trade, news |
-
-Left out: conditions, tape, trade count and VWAP; `l` (limits) and `i` (imbalances), which are not asked for.
-"""  # noqa: E501 - a table
+What becomes of each is in fields/alpaca.toml; limits (`l`) and imbalances (`i`) are not asked for.
+With `encoding = "msgpack"` the same comes as MessagePack (alpaca_msgpack.py), and is read as the JSON that it means.
+"""
 
 from __future__ import annotations
 
@@ -36,6 +27,7 @@ from tickstream.errors import (
     SymbolRefused,
 )
 from tickstream.keys import Secret
+from tickstream.providers.alpaca_msgpack import CONTENT_TYPE, json_of, packed_of
 from tickstream.providers.alpaca_wire import (
     MADE,
     NAME,
@@ -55,7 +47,7 @@ from tickstream.providers.alpaca_wire import (
     trades_of,
 )
 from tickstream.providers.base import ConnectRequest, ErrorCode, Feed, Phase, ProviderSpec
-from tickstream.providers.json_feed import MessageDecoder
+from tickstream.providers.json_feed import LONGEST_MESSAGE, UNDECODABLE, MessageDecoder
 from tickstream.providers.subscribing import SubscribingFeed
 from tickstream.subscriptions import Channel
 from tickstream.timestamps import Timestamp
@@ -103,6 +95,7 @@ class AlpacaProtocol(SubscribingFeed[Frame]):
             self.feed.url, self.feed.subscription.symbols, self.setting("feed"), self.setting("crypto")
         )
         self._daily = self.setting("interval") == "1d"
+        self._packs = self.setting("encoding") == "msgpack"
         self._topics = self._channels()
         self._auth_due: float | None = None
         self._auth_at: float | None = None
@@ -118,7 +111,10 @@ class AlpacaProtocol(SubscribingFeed[Frame]):
 
     def connect_request(self) -> ConnectRequest:
         """Without the key: a second connection is told apart from a wrong key by the answer to a message."""
-        return msgspec.structs.replace(super().connect_request(), url=self._url)
+        request = msgspec.structs.replace(super().connect_request(), url=self._url)
+        if not self._packs:
+            return request
+        return msgspec.structs.replace(request, binary=True, headers={"Content-Type": CONTENT_TYPE})
 
     def open(self, now: float) -> None:
         """Alpaca speaks first."""
@@ -150,6 +146,11 @@ class AlpacaProtocol(SubscribingFeed[Frame]):
             self._extra = [symbol for symbol in self.feed.subscription.symbols if symbol in self.asked]
             self.send({"action": "subscribe", "statuses": self._extra})
 
+    def frames_to_send(self, now: float) -> list[bytes]:
+        """The requests whose turn has come, in the encoding of the connection."""
+        due = super().frames_to_send(now)
+        return [packed_of(msgspec.json.decode(one)) for one in due] if self._packs else due
+
     def _authenticate(self, now: float) -> None:
         key = self.feed.key
         pair = (key.key, key.secret) if isinstance(key, Credentials) else ("", "")
@@ -165,6 +166,22 @@ class AlpacaProtocol(SubscribingFeed[Frame]):
         }.get(self.feed.subscription.channel, ("dailyBars",) if self._daily else ("bars", "updatedBars"))  # fmt: skip
 
     # --- what we hear ----------------------------------------------------------------------------------------------
+
+    def receive(self, payloads: Sequence[bytes], ts_recv: Timestamp, now: float) -> None:
+        """MessagePack is turned into the JSON that it means; what is JSON is taken as it is, whatever was agreed on."""
+        if self._packs and not all(one[:1] == b"[" for one in payloads):
+            payloads = [text for one in payloads if (text := self._unpacked(one)) is not None]
+        super().receive(payloads, ts_recv, now)
+
+    def _unpacked(self, payload: bytes) -> bytes | None:
+        try:
+            if len(payload) > LONGEST_MESSAGE:
+                raise ValueError(f"a message of {len(payload)} bytes; {LONGEST_MESSAGE} are allowed")
+            return payload if payload[:1] == b"[" else json_of(payload)
+        except UNDECODABLE as reason:
+            self.counters.messages += 1
+            self.quarantine(payload, str(reason))
+            return None
 
     def on_batch(self, messages: list[Frame], payloads: Sequence[bytes], ts_recv: Timestamp) -> bool:
         """Trades at once, if they can be."""
@@ -362,6 +379,7 @@ SPEC = ProviderSpec(
     data_silence_s=300.0,
     settings={
         "feed": tuple(PATHS), "crypto": ("us", "us-1", "eu-1"), "interval": ("1m", "1d"), "statuses": ("on", "off"),
+        "encoding": ("json", "msgpack"),
     },
     site="https://alpaca.markets",
     free_tier="IEX stocks and crypto: 30 symbols of trades and quotes, bars of all; FAKEPACA at any hour",

@@ -1,4 +1,4 @@
-"""Alpaca's messages, and the events that they are. Pure. The table is in alpaca.py."""
+"""Alpaca's messages, and the events that they are. Pure. fields/alpaca.toml says which."""
 
 from __future__ import annotations
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from enum import Enum
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
 from tickstream.errors import ProviderError, SymbolRefused, TickstreamError
-from tickstream.events import Account, Event, Glimpses, Notice, Quarantined
+from tickstream.events import Account, Event, Glimpses, MarketEvent, Notice, Quarantined
 from tickstream.keys import Secret
 from tickstream.providers.spec import ErrorCode, ProviderSpec
 from tickstream.subscriptions import Subscription
@@ -71,6 +71,8 @@ class ConnectRequest(msgspec.Struct, frozen=True):
     headers: Mapping[str, str | Secret] = {}
     subprotocols: tuple[str, ...] = ()
     secrets: tuple[Secret, ...] = ()
+    binary: bool = False
+    """What we say, and what is data, comes in binary messages; text is data, too."""
     tls_pin: TlsPin | None = None
     """For a server on the user's own machine, whose certificate nobody vouches for."""
 
@@ -109,6 +111,8 @@ class FeedProtocol(ABC):
     """One connection's conversation. `now` is monotonic seconds, `ts_recv` wall-clock nanoseconds."""
 
     spec: ClassVar[ProviderSpec]
+    hands_over: ClassVar[bool] = False
+    """Whether it may be known before that a connection is going to end (`ends_soon`)."""
 
     def __init__(self, feed: Feed) -> None:
         self.feed = feed
@@ -164,6 +168,11 @@ class FeedProtocol(ABC):
         """True when `take_events` would give some."""
         return bool(self._events or self._glimpses)
 
+    @property
+    def counts_places(self) -> bool:
+        """Whether the next event of a symbol has the next number as its `place`."""
+        return False
+
     def resubscribe(self, symbols: tuple[str, ...], now: float) -> None:  # noqa: ARG002 - for those that pace
         """The books of these symbols are wrong: have the provider begin each of them anew, with a snapshot.
 
@@ -172,6 +181,18 @@ class FeedProtocol(ABC):
         """
         text = f"{self.spec.title}: the book of {', '.join(symbols)} is wrong, and begins anew with a new connection."
         raise ProviderError(text, code="book_broken", symbols=symbols)
+
+    def ends_soon(self, now: float) -> bool:  # noqa: ARG002 - for those that know
+        """True once the provider is about to end this connection: another one takes over while it still delivers.
+
+        Only asked where `hands_over` is true; `place` then tells what both have delivered.
+        """
+        return False
+
+    def place(self, event: MarketEvent) -> tuple[Any, ...] | None:  # noqa: ARG002 - for those that number
+        """Where an event stands among those of its symbol, by the provider's own numbers: what is not beyond the latest
+        place has been delivered before. None: nobody can tell."""
+        return None
 
     def closed(self, code: int | None, reason: str) -> TickstreamError | None:  # noqa: ARG002 - for those whose codes mean something
         """The provider's meaning of the end of a connection, or None: the session then does as RFC 6455 says.

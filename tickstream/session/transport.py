@@ -15,6 +15,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from tickstream import __version__
 from tickstream.clock import Clock
 from tickstream.errors import (
@@ -32,6 +34,7 @@ from tickstream.session.byte_stream import ByteStream
 from tickstream.session.causes import why
 from tickstream.session.dialling import Step, StepBegins, StepDone, Steps, peer_of
 from tickstream.session.frames import (
+    BINARY,
     CLOSE,
     PING,
     PONG,
@@ -89,7 +92,8 @@ def dial(
                 headers, received = _upgrade(sock, request, target, step, steps, clock)
                 step.detail = "HTTP 101"
             redact = Secret.redactor(secrets)
-            transport = Transport(ByteStream(sock, clock, received), clock, options, headers, peer, redact)
+            how = msgspec.structs.replace(options, binary=True) if request.binary else options
+            transport = Transport(ByteStream(sock, clock, received), clock, how, headers, peer, redact)
         except BaseException:
             sock.close()
             raise
@@ -157,6 +161,7 @@ class Transport:
         self._clock = clock
         self._redact = redact
         self._reader = FrameReader(max_message=options.max_message, binary=options.binary)
+        self._data_opcode = BINARY if options.binary else TEXT
         self._message_timeout_s = options.message_timeout_s
         self._partial_since: float | None = None
         self._left_at = 0.0
@@ -189,8 +194,11 @@ class Transport:
             self._left_at = self._clock.monotonic()
 
     def send(self, payload: bytes) -> None:
-        """One text message, in UTF-8. Raises ConnectionLost, also when the server does not read."""
-        self._send(TEXT, payload, SEND_TIMEOUT_S)
+        """One text message, in UTF-8; a binary one where that was asked for.
+
+        Raises ConnectionLost, also when the server does not read.
+        """
+        self._send(self._data_opcode, payload, SEND_TIMEOUT_S)
 
     def ping(self, payload: bytes) -> None:
         """A ping of at most 125 bytes. Raises ConnectionLost."""

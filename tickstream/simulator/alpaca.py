@@ -24,7 +24,8 @@ from tickstream.providers.alpaca import (
     TEST_SYMBOL,
     group_of,
 )
-from tickstream.simulator.conversation import Conversation
+from tickstream.providers.alpaca_msgpack import time_text
+from tickstream.simulator.alpaca_packing import PackingConversation
 from tickstream.simulator.counterpart import Counterpart
 from tickstream.simulator.faults import FaultKind
 from tickstream.simulator.handshake import Request
@@ -34,7 +35,7 @@ from tickstream.simulator.outgoing import Ending, Push, Round, push_of
 from tickstream.simulator.random_market import Instrument, instrument
 from tickstream.simulator.sample import Sample
 from tickstream.simulator.tape import Tape
-from tickstream.timestamps import NS_PER_SECOND, rfc3339
+from tickstream.timestamps import NS_PER_SECOND
 
 Side = tuple[Level, ...]
 INTERVALS = {"1m": 1, "1d": 1440}
@@ -74,12 +75,6 @@ def message(kind: str, **fields: object) -> bytes:
 def error(code: str, text: str = "") -> bytes:
     """A frame with an error; a code that is no number goes out as 499, for Alpaca's codes are numbers."""
     return message("error", code=int(code) if code.isdigit() else 499, msg=text or ERRORS.get(code, ""))
-
-
-def time_text(ts_ns: int) -> str:
-    """RFC 3339 with nanoseconds, without their last zeros."""
-    below = f"{ts_ns % NS_PER_SECOND:09}".rstrip("0")
-    return f"{rfc3339(ts_ns)[:19]}{'.' if below else ''}{below}Z"
 
 
 def topic_of(event: MarketEvent, *, updated: bool = False) -> str:
@@ -149,7 +144,7 @@ def _changes(before: dict[bytes, bytes], side: Side) -> Side:
     return gone + tuple(level for level in side if before.get(bytes(level[0])) != bytes(level[1]))
 
 
-class AlpacaConversation(Conversation):
+class AlpacaConversation(PackingConversation):
     """One connection."""
 
     sample: ClassVar[Sample] = Sample(
@@ -189,8 +184,9 @@ class AlpacaConversation(Conversation):
 
     # What the client says.
 
-    def greet(self, request: Request, now: float) -> None:  # noqa: ARG002 - whenever it is
+    def greet(self, request: Request, now: float) -> None:
         """Alpaca speaks first; a key in the headers is answered at once."""
+        super().greet(request, now)
         if request.path.startswith(CRYPTO):
             self._feed = "crypto"
         else:
@@ -203,7 +199,7 @@ class AlpacaConversation(Conversation):
     def hear(self, payload: bytes, now: float) -> None:  # noqa: ARG002 - requests do not take time
         """One request."""
         try:
-            request = msgspec.json.decode(payload)
+            request = self.decoded(payload)
             action = request.get("action")
             lists = {name: value for name, value in request.items() if isinstance(value, list)}
             understood = all(isinstance(one, str) for value in lists.values() for one in value)

@@ -131,6 +131,8 @@ class Connection:
         self._shared.notify()
         try:
             conversation.greet(request, time.monotonic())
+            if conversation.binary:
+                self._reader = FrameReader(max_message=MAX_MESSAGE, masked=True, binary=True)
             self._look_at(conversation)
             return self._converse(conversation, rest)
         finally:

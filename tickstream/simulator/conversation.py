@@ -51,6 +51,8 @@ class Conversation(ABC):
         self.auth_frames = 0
         self.deaf = False
         """True when nothing of the client is to be read any more."""
+        self.binary = False
+        """True when the client's messages are binary. Known once it is greeted."""
         self.slow = False
         """True when only one byte a second is to be sent."""
         self.key = ""
