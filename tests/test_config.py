@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tickstream import config as config_module
-from tickstream.config import MAX_FILE_BYTES, SETTINGS, Config, Value, config_path, load, user_folder
+from tickstream.config import ANY_TEXT, MAX_FILE_BYTES, SETTINGS, Config, Value, config_path, load, user_folder
 from tickstream.errors import ConfigError, ExitCode, UsageError
 from tickstream.keys import KeySettings, Secret
 
@@ -275,6 +275,11 @@ class TestProvider:
         config = read('[providers.tickatlas]\nauth_fild = "key"')
         with pytest.raises(ConfigError, match="line 2: there is no setting 'auth_fild'\nDid you mean auth_field"):
             config.provider("tickatlas", ALLOWED)
+
+    def test_a_setting_without_a_list_of_values_takes_any(self, read):
+        config = read('[providers.ibkr]\ntls_pin = "AB:CD"')
+        assert config.provider("ibkr", {"tls_pin": ANY_TEXT}).settings["tls_pin"].value == "AB:CD"
+        assert read("").provider("ibkr", {"tls_pin": ANY_TEXT}).settings["tls_pin"] == Value("", "default")
 
     def test_a_value_that_it_does_not_allow_is_refused(self, read):
         config = read('[providers.tickatlas]\nauth_field = "apikey"')

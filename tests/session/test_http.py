@@ -32,6 +32,7 @@ from tickstream.session.http import (
     refusal,
     shown_body,
     split_head,
+    unchunked,
 )
 
 NOW = datetime(2026, 6, 24, 12, 0, 0, tzinfo=UTC)
@@ -182,3 +183,22 @@ def test_a_chunked_body_is_put_together_and_a_compressed_one_is_not_shown() -> N
     assert shown_body(Answer(401, chunked, b"5\r\nwro"), str) == "wro"
     assert shown_body(Answer(401, chunked, b"junk"), str) == ""
     assert shown_body(Answer(401, {"content-encoding": "gzip"}, b"\x1f\x8b"), str) == ""
+
+
+@pytest.mark.parametrize(
+    ("body", "whole"),
+    [
+        (b"5;x=y\r\nhello\r\n6\r\n world\r\n0\r\n\r\n", b"hello world"), (b"0\r\n\r\n", b""), (b"", None),
+        (b"junk", None), (b"5\r\nhello", None), (b"5\r\nhello\r\n", None), (b"2\r\nhello\r\n0\r\n\r\n", None),
+        (b"FFFFFF\r\nx\r\n", None),
+    ],
+)  # fmt: skip
+def test_a_chunked_body_is_whole_or_none(body: bytes, whole: bytes | None) -> None:
+    assert unchunked(body) == whole
+
+
+@given(st.lists(st.binary(min_size=1, max_size=20)), st.integers(0, 400))
+def test_a_chunked_body_is_its_chunks_and_no_part_of_it_is_whole(chunks: list[bytes], cut: int) -> None:
+    body = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks)
+    assert unchunked(body + b"0\r\n\r\n") == b"".join(chunks)
+    assert unchunked(body[:cut]) is None

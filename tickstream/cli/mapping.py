@@ -51,6 +51,8 @@ class MessageMap(msgspec.Struct, frozen=True):
     """Path -> what it is."""
     example: str = ""
     """A documented message, where `tests/data` has none."""
+    after: str = ""
+    """A message that has to come before, where one by itself would be no news."""
 
 
 class Mapping(msgspec.Struct, frozen=True):

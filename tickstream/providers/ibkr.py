@@ -7,7 +7,8 @@ from the documents named there. What stands nowhere is a convention.
 
 `symbol` is the contract as it was asked for: its number (conid) `265598`, perhaps with where it is traded
 (`265598@NASDAQ`), or a ticker. A ticker is Interactive Brokers' own symbol of it, and is known before anybody is asked:
-rows, files and gaps have their names before the connection stands. Which contract it is is said in a notice.
+rows, files and gaps have their names before the connection stands. Which contract it is is said in a notice. Messages
+that are read from a capture have numbers only.
 
 Data is a picture of the market several times a second at the most: of trades in between nothing is heard, and there is
 no number that would tell. A subscription ends after 15 minutes without a word, so each is renewed before that, and when
@@ -46,6 +47,7 @@ from tickstream.timestamps import Timestamp
 
 RENEW_S = 780.0
 """Two minutes before a subscription ends by itself."""
+FIRST_KEPT = 8
 SILENT_S = 120.0
 """Without a word of a contract while its market is open, its subscription may have ended (convention)."""
 
@@ -60,6 +62,8 @@ class _Watch(msgspec.Struct):
     """Its next message answers a renewed subscription."""
     silent: bool = False
     """It was renewed because nothing came."""
+    first: list[bytes] | None = []
+    """What came before the first trade: without it a capture of messages could not be read. None: that was there."""
 
     def due(self) -> float:
         """When to ask for it again."""
@@ -75,7 +79,6 @@ class IbkrProtocol(GatewayFeed):
 
     def __init__(self, feed: Feed) -> None:
         super().__init__(feed)
-        self._trades = feed.subscription.channel is Channel.TRADES
         self._contracts: dict[str, str] = {}
         """Symbol -> the contract in the words of `smd`: conid, perhaps @EXCHANGE."""
         self._unresolved: dict[str, str] = {}
@@ -131,7 +134,7 @@ class IbkrProtocol(GatewayFeed):
 
     def request(self, symbols: list[str]) -> msgspec.Raw:
         """One command, which is no JSON."""
-        fields = TRADE_FIELDS if self._trades else QUOTE_FIELDS
+        fields = TRADE_FIELDS if self.feed.subscription.channel is Channel.TRADES else QUOTE_FIELDS
         arguments = msgspec.json.encode({"fields": fields}).decode()
         return msgspec.Raw(f"{DATA}{self._contracts[symbols[0]]}+{arguments}".encode())
 
@@ -178,13 +181,30 @@ class IbkrProtocol(GatewayFeed):
             watch.renewed = watch.silent = False
         watch.heard_at, watch.heard_ts = now, ts_recv
         self._note_state(symbol, standing, change, ts_recv)
-        event: MarketEvent | None = (
-            standing.trade(change, symbol, ts_recv, renewed=renewed)
-            if self._trades
-            else standing.quote(change, symbol, ts_recv)
-        )
+        event: MarketEvent | None
+        if self._is_trade(standing, change):
+            event = standing.trade(change, symbol, ts_recv, renewed=renewed)
+            self._keep_first(watch, payload, event)
+        else:
+            event = standing.quote(change, symbol, ts_recv)
         if event is not None:
             self.give([event], payload, ts_recv)
+
+    def _is_trade(self, standing: Standing, change: Change) -> bool:
+        """Both channels have prices of trades. Of a capture nobody says which it was: sizes of trades are in one."""
+        channel = self.feed.subscription.channel
+        if channel in SPEC.channels:
+            return channel is Channel.TRADES
+        return "last_size" in change.came or standing.values["last_size"] is not None
+
+    def _keep_first(self, watch: _Watch, payload: bytes, event: MarketEvent | None) -> None:
+        if watch.first is None:
+            return
+        if event is None:
+            watch.first = [*watch.first, payload][-FIRST_KEPT:]
+        else:
+            self._payloads += watch.first
+            watch.first = None
 
     def _missed(self, symbol: str, since: Timestamp, ts_recv: Timestamp) -> None:
         """The market has moved, and nobody told us."""
