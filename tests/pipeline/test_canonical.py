@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from tests.pipeline.events import START, bar, batch, notice, quote
-from tickstream.events import Batch, BookSnapshot, Glimpses, MarketEvent
+from tests.pipeline.events import MINUTE, START, bar, batch, notice, quote
+from tickstream.events import Batch, BookSnapshot, BookUpdate, Glimpses, MarketEvent
 from tickstream.numbers import number
+from tickstream.pipeline.book import BookStage
 from tickstream.pipeline.canonical import CanonicalStage
 
 
@@ -40,6 +41,16 @@ def test_messages_that_nobody_looks_into_stay_unread() -> None:
     assert stage.process(Batch(1, 1, START, glimpses, market_only=True)).events is glimpses
     plain = MarketEvent("fcs", "FX:EURUSD", START, START)
     assert stage.process(batch(0, plain)).events == [plain]
+
+
+def test_the_snapshots_that_are_made_of_a_book_take_its_name_over() -> None:
+    level, above = (number("1.10"), number("5.0")), (number("1.20"), number("7"))
+    names, books = CanonicalStage({"BTC/USD": "BTCUSD"}), BookStage(every_ns=10 * MINUTE)
+    begins = batch(0, BookSnapshot("kraken", "BTC/USD", START, START, (level,), (), 7))
+    [shown] = books.process(names.process(begins)).events
+    books.process(names.process(batch(1, BookUpdate("kraken", "BTC/USD", START, START, (), (above,), 8))))
+    [last] = books.finish(START)
+    assert [getattr(event, "canonical", None) for event in (shown, last)] == ["BTCUSD", "BTCUSD"]
 
 
 def test_nothing_is_held_back() -> None:

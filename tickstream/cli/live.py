@@ -53,7 +53,7 @@ class LiveFeed:
     books: tuple[BookKeeper, ...] = ()
     """Empty for channels without books. Its place is before `gaps`, which counts the gaps that come of it."""
     canonical: tuple[CanonicalStage, ...] = ()
-    """Empty where every symbol was named as the provider spells it. Its place is behind the books."""
+    """Empty where every symbol was named as the provider spells it. Its place is before the books."""
     bar_interval_s: int | None = None
     """The length of its bars, if it is bars and of one length."""
 
@@ -80,7 +80,7 @@ class _Assembled:
 
     def stream(self) -> Stream:
         """As an output takes it."""
-        stages = (*self._routed(self.skews), *self.books, *self._routed(self.canonicals), *self._routed(self.gaps))
+        stages = (*self._routed(self.skews), *self._routed(self.canonicals), *self.books, *self._routed(self.gaps))
         return Stream(self.wires, stages, self.status, self.channels, self.preface)
 
     def _routed(self, stages: Sequence[Stage | None]) -> tuple[Stage, ...]:

@@ -98,7 +98,7 @@ class Recording:
         limit = LimitStage(options.count)
         progress = Progress(env, self._talk, feed.status, self._files)
         chores: list[Chore] = [(LOOK_S, self._look), progress.chore]
-        stages: list[Stage] = [feed.skew, self._dedup, *feed.books, *feed.canonical, feed.gaps, limit]
+        stages: list[Stage] = [feed.skew, self._dedup, *feed.canonical, *feed.books, feed.gaps, limit]
         if metrics is not None:
             stages.insert(0, metrics.stage)
             chores.append(metrics.chore)

@@ -54,7 +54,8 @@ class _Track(msgspec.Struct):
     ts_event: Timestamp | None = None
     ts_recv: Timestamp = Timestamp(0)
     sequence: int | None = None
-    """Of the last event that went into it."""
+    canonical: str | None = None
+    """These four are of the last event that went into it."""
     waits_since: Timestamp | None = None
     """The first update for which there was no book."""
     next_request: int = 0
@@ -236,7 +237,7 @@ class BookStage:
 
     def _took(self, track: _Track, event: BookSnapshot | BookUpdate) -> None:
         track.ts_event, track.ts_recv, track.sequence = event.ts_event, event.ts_recv, event.sequence
-        track.changed = True
+        track.canonical, track.changed = event.canonical, True
 
     # --- wrong books -------------------------------------------------------------------------------------------
 
@@ -309,7 +310,8 @@ class BookStage:
     def _show(self, track: _Track) -> MarketEvent:
         track.changed = False
         bids, asks = track.book.depth(self._depth)
-        return BookSnapshot(track.provider, track.symbol, track.ts_event, track.ts_recv, bids, asks, track.sequence)
+        common = track.provider, track.symbol, track.ts_event, track.ts_recv
+        return BookSnapshot(*common, bids, asks, track.sequence, track.canonical)
 
 
 def _problem(book: OrderBook, event: BookSnapshot | BookUpdate) -> str:

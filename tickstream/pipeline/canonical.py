@@ -1,6 +1,6 @@
 """Canonical names along the stream, for symbols that the user named by another spelling than the provider's.
 
-It stands behind the stage of the books, which makes snapshots of its own, and is left out where every symbol was named
+It stands before the books, whose own snapshots take the name over, and is left out where every symbol was named
 exactly: the usual run pays nothing. Measured: 0.15 us for each event.
 """
 
