@@ -52,6 +52,17 @@ class SessionStatus(msgspec.Struct):
         """Connections after the first of this run."""
         return max(0, self.epoch - self.epoch_before - 1)
 
+    def succeed(self, other: SessionStatus) -> None:
+        """Another connection, of which `other` was kept, has taken over from this one."""
+        self.epoch, self.state, self.step = other.epoch, other.state, other.step
+        self.ping_ms, self.last_data = other.ping_ms, other.last_data or self.last_data
+        self.bytes_before += self.bytes_received
+        self.bytes_received = other.bytes_received
+        self.quarantined += other.quarantined
+        self.unknown += other.unknown
+        self.unrequested += other.unrequested
+        self.refused = tuple(dict.fromkeys((*self.refused, *other.refused)))
+
 
 class ProviderStatus(msgspec.Struct):
     """What a run has of one provider, beside the sessions."""

@@ -80,15 +80,30 @@ def test_after_a_wrong_checksum_nothing_of_the_book_comes_until_it_is_there_anew
     assert "book_update" not in kinds[kinds.index("notice") : second]
 
 
-def test_a_server_that_shuts_down_is_left_for_another_one_at_once() -> None:
+@pytest.mark.parametrize("channel", FIRST)
+def test_a_server_that_shuts_down_is_left_without_a_gap_and_without_a_duplicate(channel: str) -> None:
+    args = (*SYMBOLS["binance"], "--channel", channel, "--duration", "4s", "--strict")
     with serve("server-shutdown@8x1", provider="binance", speed=PACE) as server:
-        thread = watched(server, "binance", "BTCUSDT", "--channel", "trades", "--count", "40")
-        result = assert_exit(thread.wait(), ExitCode.OK)
+        result = assert_exit(watched(server, "binance", *args).wait(), ExitCode.OK)
         assert server.simulator.connections == 2
-    (down,) = [event for event in of_type(result.events, "session") if event["state"] == "down"]
-    assert "shutting this server down" in down["reason"]
-    assert Decimal(down["retry_in_s"]) <= 1
-    assert [gap["reason"] for gap in result.gaps] == ["disconnect"]
+    sessions = [(event["state"], event["epoch"]) for event in of_type(result.events, "session")]
+    assert sessions == [("up", "1"), ("up", "2"), ("closed", "2")]
+    assert "server_shutdown" in {notice["code"] for notice in of_type(result.events, "notice")}
+    assert result.gaps == []
+    kinds = [event["type"] for event in result.events]
+    assert kinds.count(FIRST[channel]) > 60
+    assert FIRST[channel] in kinds[kinds.index("session", kinds.index("session") + 1) :], "the new one delivers"
+    for symbol in SYMBOLS["binance"]:
+        mine = [event for event in result.events if event.get("symbol") == symbol]
+        if channel == "trades":
+            numbers = ids(result.events, symbol)
+            assert numbers == list(range(numbers[0], numbers[-1] + 1)), "each trade exactly once"
+        elif channel == "bars":
+            places = [(event["ts_event"], Decimal(event["volume"]), event["closed"]) for event in mine]
+            assert places == sorted(set(places))
+        else:
+            numbers = [int(event["sequence"]) for event in mine]
+            assert numbers == sorted(set(numbers))
 
 
 def test_symbols_that_there_are_not_are_refused_by_name_and_the_others_go_on() -> None:
@@ -101,5 +116,5 @@ def test_symbols_that_there_are_not_are_refused_by_name_and_the_others_go_on() -
 
 
 def test_a_symbol_of_another_form_is_a_wrong_usage() -> None:
-    assert_exit(run("watch", "BTCUSD", "-p", "kraken"), ExitCode.USAGE)
-    assert_exit(run("watch", "BTC/USDT", "-p", "binance"), ExitCode.USAGE)
+    assert_exit(run("watch", "BTC//USD", "-p", "kraken"), ExitCode.USAGE)
+    assert_exit(run("watch", "BTC//USDT", "-p", "binance"), ExitCode.USAGE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -12,9 +13,9 @@ from hypothesis import strategies as st
 
 from tests.providers import golden
 from tests.providers.conversation import Conversation
-from tickstream.errors import ConnectionLost, ProviderError, RateLimited, Recovery
+from tickstream.errors import ProviderError, RateLimited
 from tickstream.events import Bar, BookSnapshot, BookUpdate, Gap, Notice, Quote, Trade
-from tickstream.numbers import text
+from tickstream.numbers import number, text
 from tickstream.providers.base import Phase
 from tickstream.providers.binance import ERRORS, QUIET_AFTER_S, SPEC
 from tickstream.providers.subscribing import REPLY_TIMEOUT_S
@@ -196,13 +197,32 @@ class TestErrors:
         assert "Too many requests" in str(error)
         assert one.protocol.closed(1001, "24 hours") is None
 
-    def test_a_server_that_goes_is_left_at_once_and_what_came_with_the_news_is_kept(self) -> None:
+    def test_a_server_that_goes_is_told_and_another_connection_wanted(self) -> None:
         one = live()
-        with pytest.raises(ConnectionLost, match="shutting this server down") as raised:
-            one.hear(*trades(1), SHUTDOWN, *trades(2))
+        assert not one.protocol.ends_soon(one.now)
+        one.hear(*trades(1), SHUTDOWN, *trades(2))
         assert [trade.trade_id for trade in one.all(Trade)] == ["1", "2"]
-        assert raised.value.recovery is Recovery.BACKOFF
-        assert raised.value.close_code is None, "not a restart, which would be waited for"
+        assert one.codes == ["server_shutdown"]
+        assert one.protocol.ends_soon(one.now)
+        one.hear(*trades(3))
+        assert len(one.all(Trade)) == 3, "it is heard on until it goes"
+
+    def test_another_connection_is_wanted_before_a_day_is_over(self) -> None:
+        one = live()
+        assert not one.protocol.ends_soon(23 * 3600.0)
+        assert one.protocol.ends_soon(24 * 3600.0 - 60.0)
+
+    def test_what_has_been_delivered_is_told_by_the_numbers_of_binance(self) -> None:
+        one = live()
+        assert one.protocol.counts_places
+        one.hear(*trades(7))
+        bar = Bar("binance", "X", Timestamp(60), Timestamp(0), "1m", *map(number, "1111"), number("2.50"), closed=True)
+        book = BookSnapshot("binance", "X", None, Timestamp(0), (), (), 8)
+        quote = Quote("binance", "X", None, Timestamp(0), sequence=9)
+        update = BookUpdate("binance", "X", None, Timestamp(0), (), (), 8)
+        places = [one.protocol.place(event) for event in (*one.all(Trade), bar, book, quote, update)]
+        assert places == [(7,), (60, Decimal("2.5"), True), (8,), (9,), None]
+        assert not live(channel=Channel.QUOTES).protocol.counts_places
 
     def test_what_is_neither_data_nor_a_reply_is_set_aside(self) -> None:
         one = live()

@@ -17,10 +17,13 @@ from tickstream.errors import InvalidKey, NetworkError, SymbolRefused
 from tickstream.events import Bar, Event, SessionEvent
 from tickstream.keys import Secret
 from tickstream.providers.base import ConnectRequest, Feed
+from tickstream.session.connection import Connection
 from tickstream.session.context import SessionContext
+from tickstream.session.outbox import Outbox
 from tickstream.session.queue import BatchQueue
 from tickstream.session.retry import RetryOptions
 from tickstream.session.supervisor import Party, Supervisor, split
+from tickstream.status import SessionStatus
 from tickstream.subscriptions import Subscription
 
 WAIT_S = 10.0
@@ -175,7 +178,10 @@ class TestStopping:
         several = Several(A=tickatlas)
         (session,) = several.supervisor.sessions
         wire = ScriptedWire(FakeClock())
-        session._wire = wire
+        feed = Feed(SPEC.url, Subscription(("A",)))
+        context = SessionContext(SPEC, lambda *_: wire, FakeClock(), several.stop)
+        status = SessionStatus("tickatlas", 1, ("A",))
+        session._connection = Connection(wire, SPEC.protocol(feed), context, status, Outbox(BatchQueue()))
         several.supervisor.stop()
         assert wire.woken
         assert several.stop.is_set()

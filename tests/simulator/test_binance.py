@@ -7,12 +7,11 @@ import pytest
 from tests.simulator.candles import wire
 from tests.simulator.client import client
 from tests.simulator.talking import START_NS, Pair
-from tickstream.errors import ConnectionLost
 from tickstream.events import Bar, BookSnapshot, BookUpdate, Gap, Notice, OrderUpdate, Quote, Trade
 from tickstream.numbers import decimal, number, text
 from tickstream.order_book import OrderBook
 from tickstream.session.frames import PING, FrameReader
-from tickstream.simulator.binance import COUNTERPART, LIFETIME_S, MINUTES, data_of, written
+from tickstream.simulator.binance import COUNTERPART, LIFETIME_S, MINUTES, NOTICE_S, data_of, written
 from tickstream.simulator.handshake import Request
 from tickstream.simulator.market import Item
 from tickstream.simulator.options import SimulatorOptions
@@ -176,10 +175,17 @@ def test_bars_are_closed_by_their_last_step() -> None:
 # --- faults ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_server_that_goes_says_so_and_the_client_leaves() -> None:
+def test_a_server_that_goes_says_so_and_goes_a_little_later() -> None:
     pair = Pair("binance", Channel.TRADES, "BTCUSDT", faults=("server-shutdown@4",))
-    with pytest.raises(ConnectionLost, match="shutting this server down"):
-        pair.steps(6)
+    while not pair.all(Notice):
+        pair.steps(1)
+    told = len(pair.all(Trade))
+    assert [notice.code for notice in pair.all(Notice)] == ["server_shutdown"]
+    pair.steps(2)
+    assert len(pair.all(Trade)) > told, "it delivers until then"
+    assert pair.server.ending is None
+    pair.wait(NOTICE_S)
+    assert pair.server.ending == Ending(1001, "this server shuts down")
 
 
 @pytest.mark.parametrize("stream", ["trade", "depth"])

@@ -10,14 +10,14 @@ Updates are numbered without holes, and so are trades (convention).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import msgspec
 
 from tickstream import numbers
 from tickstream.canonical import Canonical
-from tickstream.errors import ConnectionLost, ProviderError, RateLimited, TickstreamError
+from tickstream.errors import ProviderError, RateLimited, TickstreamError
 from tickstream.events import Bar, BookSnapshot, BookUpdate, MarketEvent, Quote, Side, Trade
 from tickstream.providers import loose
 from tickstream.providers.base import ErrorCode, Feed, Phase, ProviderSpec
@@ -27,6 +27,10 @@ from tickstream.subscriptions import Channel
 from tickstream.timestamps import Timestamp, from_epoch
 
 NAME = "binance"
+LIFETIME_S = 24 * 3600.0
+"""Of a connection; Binance ends it then."""
+EARLIER_S = 600.0
+"""So long before that another one is to take over."""
 QUIET_AFTER_S = 60.0
 """Binance confirms symbols that there are not. Of those that are quiet for so long, this is said (convention)."""
 _US, _MS = 1_000, 1_000_000
@@ -111,6 +115,7 @@ class BinanceProtocol(SubscribingFeed[_Message]):
 
     spec: ClassVar[ProviderSpec]
     decoder: ClassVar[MessageDecoder[Any]] = _Decoder(_Message, "stream")
+    hands_over = True
     send_interval_s = 0.5
     """Five messages a second are allowed, pings and pongs included."""
     symbols_at_once = 200
@@ -122,7 +127,33 @@ class BinanceProtocol(SubscribingFeed[_Message]):
         self._requested: list[list[str]] = []
         self._silent: set[str] = set()
         self._quiet_due: float | None = None
-        self._shutdown = False
+        self._ends_soon_at = float("inf")
+
+    @property
+    def counts_places(self) -> bool:
+        """Trades are numbered without holes (convention)."""
+        return self.feed.subscription.channel is Channel.TRADES
+
+    def open(self, now: float) -> None:
+        """It will live for a day."""
+        super().open(now)
+        self._ends_soon_at = now + LIFETIME_S - EARLIER_S
+
+    def ends_soon(self, now: float) -> bool:
+        """After a day, and when Binance shuts its server down."""
+        return now >= self._ends_soon_at
+
+    def place(self, event: MarketEvent) -> tuple[Any, ...] | None:
+        """By trade id, by update id, and a bar by its start, and how full it is."""
+        match event:
+            case Trade(trade_id=str(number)):
+                return (int(number),)
+            case Quote(sequence=int(number)) | BookSnapshot(sequence=int(number)):
+                return (number,)
+            case Bar(volume=volume) if volume is not None:
+                return (event.ts_event, numbers.decimal(volume), bool(event.closed))
+            case _:
+                return None
 
     def begin(self, symbols: tuple[str, ...], now: float) -> None:
         """Ask for all, and see later who is quiet."""
@@ -150,20 +181,16 @@ class BinanceProtocol(SubscribingFeed[_Message]):
     def resubscribe(self, symbols: tuple[str, ...], now: float) -> None:
         """The next message is a whole book."""
 
-    def receive(self, payloads: Sequence[bytes], ts_recv: Timestamp, now: float) -> None:
-        """What came together with the end of the server is data as well. Raises ConnectionLost after it."""
-        super().receive(payloads, ts_recv, now)
-        if self._shutdown:
-            raise ConnectionLost("Binance is shutting this server down; connecting to another one.")
-
-    def on_message(self, message: _Message, payload: bytes, ts_recv: Timestamp, now: float) -> None:  # noqa: ARG002 - see JsonFeed
+    def on_message(self, message: _Message, payload: bytes, ts_recv: Timestamp, now: float) -> None:
         """Data of a stream, or a reply."""
         if message.stream is None:
             self._reply(message, ts_recv)
             return
         name, _, kind = message.stream.partition("@")
         if name == "!serverShutdown":
-            self._shutdown = True
+            self._ends_soon_at = now
+            words = "Binance is about to shut this server down; a connection to another one takes over"
+            self.notice(ts_recv, "server_shutdown", words)
             return
         known = "partial" if _PARTIAL.fullmatch(kind) else kind.partition("@")[0].partition("_")[0]
         if known not in _TAKES:

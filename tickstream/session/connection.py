@@ -8,19 +8,31 @@ from collections import deque
 import msgspec
 
 from tickstream.errors import ConnectionLost, NetworkError, ProtocolViolation, QuotaExceeded, TickstreamError
-from tickstream.events import Account, Batch, Event, Notice, Quarantined, SessionEvent, SessionState, only_market
+from tickstream.events import (
+    Account,
+    Batch,
+    Event,
+    MarketEvent,
+    Notice,
+    Quarantined,
+    SessionEvent,
+    SessionState,
+    only_market,
+)
 from tickstream.providers.base import FeedCounters, FeedProtocol, NoticeLimit, Phase
 from tickstream.session.closing import closing_error
 from tickstream.session.context import SessionContext, Wire
 from tickstream.session.frames import PING, PONG, Control, FrameBatch
 from tickstream.session.outbox import Outbox
 from tickstream.session.rest import RestDesk, rest_of
+from tickstream.session.succession import Held, Sieve, Succession
 from tickstream.session.watchdog import PONG_TIMEOUT_S, PROBE_TIMEOUT_S, Watchdog
 from tickstream.status import SessionStatus
 
 BAD_MESSAGES_IN = 100
 """A connection on which more than half of this many messages are unusable is given up."""
 BLOCKED_POLL_S = 0.05
+LEAVING_S = 0.5
 LATE_READS = 256
 """After the line broke: what is still read of it, 64 KiB each."""
 
@@ -29,11 +41,18 @@ class Connection:
     """Runs until told to stop, or until it raises the TickstreamError that ended it."""
 
     def __init__(
-        self, wire: Wire, protocol: FeedProtocol, context: SessionContext, status: SessionStatus, outbox: Outbox
+        self,
+        wire: Wire,
+        protocol: FeedProtocol,
+        context: SessionContext,
+        status: SessionStatus,
+        outbox: Outbox | Held | Sieve,
+        succession: Succession | None = None,
     ) -> None:
         self._wire = wire
         self._protocol = protocol
         self._outbox = outbox
+        self.succession = succession
         self._clock = context.clock
         self._stop = context.stop
         self._status = status
@@ -54,8 +73,11 @@ class Connection:
         self._missed_a_pong = False
         self._wrong_books: deque[str] = deque()
         self._rest = rest_of(protocol, wire, context.clock)
+        self._begun = False
         self.live = False
         self.got_data = False
+        self.latest: dict[str, MarketEvent] = {}
+        """Symbol -> the latest event, for another connection that is to go on behind it."""
 
     @property
     def epoch(self) -> int:
@@ -67,20 +89,34 @@ class Connection:
         self._wrong_books.append(symbol)
         self._wire.wake()
 
-    def run(self) -> None:
-        """The conversation. Returns after a clean goodbye when `stop` is set; raises why it ended otherwise."""
+    @property
+    def wire(self) -> Wire:
+        """Its transport."""
+        return self._wire
+
+    @property
+    def protocol(self) -> FeedProtocol:
+        """Its conversation."""
+        return self._protocol
+
+    def begin(self) -> None:
+        """The connection stands: the conversation may begin."""
+        self._begun = True
         now = self._clock.monotonic()
         self._protocol.open(now)
         self._watch.opened(now)
+
+    def run(self) -> None:
+        """The conversation. Returns after a clean goodbye when `stop` is set, or another connection is to go on; raises
+        why it ended otherwise."""
+        if not self._begun:
+            self.begin()
+        succession = self.succession
         try:
             while not self._stop.is_set():
-                if self._wrong_books:
-                    self._begin_books_anew()
-                if self._rest is not None:
-                    self._make_requests(self._rest)
-                for payload in self._protocol.frames_to_send(self._clock.monotonic()):
-                    self._wire.send(payload)
-                self._look_at_the_time(self._read())
+                self.step(None if succession is None else succession.patience_s)
+                if succession is not None and succession.advance(self):
+                    break
         except ProtocolViolation as violation:
             self._take_late(self._wire.close(violation.close_code, "protocol error"))
             raise
@@ -93,6 +129,29 @@ class Connection:
             self._wire.abort()
             raise
         self._take_late(self._wire.close(1000))
+
+    def step(self, limit_s: float | None = None) -> None:
+        """Send what is due, read until the next deadline or for `limit_s` seconds, and look at the time."""
+        if self._wrong_books:
+            self._begin_books_anew()
+        if self._rest is not None:
+            self._make_requests(self._rest)
+        for payload in self._protocol.frames_to_send(self._clock.monotonic()):
+            self._wire.send(payload)
+        self._look_at_the_time(self._read(limit_s))
+
+    def take_over(self, status: SessionStatus, outbox: Sieve) -> None:
+        """Deliver there from now on, and be the connection whose state is shown."""
+        status.succeed(self._status)
+        self._status, self._outbox = status, outbox
+
+    def leave(self) -> None:
+        """End without a conversation that is worth anything."""
+        self._wire.close(1000, "", LEAVING_S)
+
+    def say(self, code: str, message: str) -> None:
+        """A notice among the events."""
+        self._put_event(self._notice(code, message))
 
     def _begin_books_anew(self) -> None:
         symbols: dict[str, None] = {}
@@ -109,7 +168,7 @@ class Connection:
 
     # --- reading -----------------------------------------------------------------------------------------------
 
-    def _read(self) -> bool:
+    def _read(self, limit_s: float | None) -> bool:
         """Take what arrives before the next deadline. False when there was no room to put it: nothing was read."""
         outbox = self._outbox
         outbox.flush()
@@ -120,7 +179,7 @@ class Connection:
             return False
         now = self._clock.monotonic()
         timeout = BLOCKED_POLL_S if outbox.holding else max(0.0, self._watch.next_deadline(now) - now)
-        frames = self._wire.receive(timeout)
+        frames = self._wire.receive(timeout if limit_s is None else min(timeout, limit_s))
         received = self._wire.bytes_received
         if received != self._bytes:  # perhaps of a message that is not complete yet
             self._watch.heard(self._clock.monotonic())
@@ -214,6 +273,8 @@ class Connection:
             batch.market_only = only_market(events)
             if market := batch.market_events():
                 batch.ts_recv = ts_recv = market[0].ts_recv
+            if self.succession is not None:
+                self.latest.update({event.symbol: event for event in market})
             self._outbox.put(batch)
         self._count()
         self._status.paused = protocol.paused

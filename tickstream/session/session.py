@@ -8,11 +8,12 @@ import msgspec
 
 from tickstream.errors import TickstreamError
 from tickstream.events import Batch, SessionEvent, SessionState
-from tickstream.providers.base import Feed
+from tickstream.providers.base import Feed, FeedProtocol
 from tickstream.session.connection import Connection
 from tickstream.session.context import SessionContext, Wire
 from tickstream.session.outbox import Outbox
 from tickstream.session.retry import RetryPolicy
+from tickstream.session.succession import Held, Succession
 from tickstream.status import SessionStatus
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,6 @@ class Session:
         self._status = status
         self._outbox = outbox
         self._retry = retry
-        self._wire: Wire | None = None
         self._connection: Connection | None = None
         self.error: TickstreamError | None = None
         """Why the session ended, None when it was told to."""
@@ -55,9 +55,9 @@ class Session:
 
     def wake(self) -> None:
         """Make the session look at `stop` now. Thread-safe."""
-        wire = self._wire
-        if wire is not None:
-            wire.wake()
+        connection = self._connection
+        if connection is not None:
+            connection.wire.wake()
 
     def resubscribe(self, symbol: str, epoch: int) -> None:
         """The book of this symbol is wrong: have it begin anew. Thread-safe.
@@ -71,30 +71,77 @@ class Session:
     def _connect_and_stream(self) -> TickstreamError | None:
         context, status, clock = self._context, self._status, self._context.clock
         protocol = context.spec.protocol(self._feed)
-        connection = self._connection = None
         opened = clock.monotonic()
         status.state = "connecting"
         try:
             wire = context.dial(protocol.connect_request(), self._step)
-            self._wire = wire
             status.epoch += 1
             status.bytes_before += status.bytes_received
             status.bytes_received = 0
             status.step = protocol.phase.value
-            connection = self._connection = Connection(wire, protocol, context, status, self._outbox)
+            self._connection = self._connection_on(wire, protocol, status, self._outbox)
             opened = clock.monotonic()
             self._retry.connected(opened)
-            connection.run()
+            self._stream(self._connection)
         except TickstreamError as error:
             return error
         finally:
-            self._wire = self._connection = None
+            connection, self._connection = self._connection, None
             status.paused = False
-            if protocol.refused:
-                self._feed = msgspec.structs.replace(self._feed, refused=self._feed.refused | protocol.refused.keys())
+            self._note_refused(protocol if connection is None else connection.protocol)
             if connection is not None and connection.got_data:
                 self._retry.data_flowed(clock.monotonic() - opened)
         return None
+
+    def _stream(self, connection: Connection) -> None:
+        """This connection, and those that take over one from the other. Raises why the last of them ended."""
+        while True:
+            ended: TickstreamError | None = None
+            try:
+                connection.run()
+            except TickstreamError as error:
+                ended = error
+            following = self._successor(connection, ended)
+            if following is None:
+                if ended is not None:
+                    raise ended
+                return
+            connection = self._connection = following
+
+    def _successor(self, connection: Connection, ended: TickstreamError | None) -> Connection | None:
+        """The one that takes over, if there is one; it has taken over then."""
+        succession = connection.succession
+        if succession is None:
+            return None
+        if self._context.stop.is_set():
+            succession.abandon()
+            return None
+        following = succession.successor(connection, ended)
+        if following is not None:
+            self._note_refused(connection.protocol)
+            if not succession.seamless:
+                self._change("down", "it ended before it had delivered all" if ended is None else ended.message)
+            following.take_over(self._status, succession.release(connection, self._outbox))
+            self._retry.connected(self._context.clock.monotonic())
+        return following
+
+    def _connection_on(
+        self, wire: Wire, protocol: FeedProtocol, status: SessionStatus, outbox: Outbox | Held
+    ) -> Connection:
+        succession = Succession(self._another, self._context.clock) if protocol.hands_over else None
+        return Connection(wire, protocol, self._context, status, outbox, succession)
+
+    def _another(self, held: Held) -> Connection:
+        """A connection beside the one that stands. Called in a thread of its own."""
+        mine, context = self._status, self._context
+        status = SessionStatus(mine.provider, mine.session, mine.symbols, epoch=mine.epoch + 1)
+        protocol = context.spec.protocol(self._feed)
+        return self._connection_on(context.dial(protocol.connect_request(), lambda _: None), protocol, status, held)
+
+    def _note_refused(self, protocol: FeedProtocol) -> None:
+        """What was refused is not asked for again."""
+        if protocol.refused:
+            self._feed = msgspec.structs.replace(self._feed, refused=self._feed.refused | protocol.refused.keys())
 
     def _wait_after(self, error: TickstreamError) -> None:
         """Raises the error when there is no next attempt."""

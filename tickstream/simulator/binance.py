@@ -33,6 +33,8 @@ from tickstream.timestamps import NS_PER_SECOND
 
 PING_S = 20.0
 LIFETIME_S = 86_400.0
+NOTICE_S = 5.0
+"""From the news that a server shuts down until it does (convention: Binance does not say how long)."""
 MESSAGES_PER_S = 5
 _NS_PER_MS = 1_000_000
 
@@ -136,14 +138,18 @@ class BinanceConversation(Conversation):
         some_symbol="BTCUSDT",
     )
     faults: ClassVar[Mapping[str, Callable[[Any, float], None]]] = {
-        "server-shutdown": lambda talk, _: talk.send(SHUTDOWN)
+        "server-shutdown": lambda talk, now: talk.shut_down(now)
     }
     modes = frozenset({"no-ack", "partial-ack"})
-    own_kinds = (LOST, FaultKind("server-shutdown", "10", "serverShutdown: this server goes, connect to another"))
+    own_kinds = (
+        LOST,
+        FaultKind("server-shutdown", "10", "serverShutdown: this server goes in 5 s, connect to another"),
+    )
 
     def __init__(self, shared: Binance, now: float) -> None:
         super().__init__(shared, now)
         self._ping_at = now + PING_S
+        self._ends_at = now + LIFETIME_S
         self._heard: list[float] = []
 
     def greet(self, request: Request, now: float) -> None:  # noqa: ARG002 - it takes no time
@@ -221,12 +227,18 @@ class BinanceConversation(Conversation):
         if now >= self._ping_at:
             self._outgoing.append(Raw(encode_frame(PING, b"%d" % int(now * 1000))))
             self._ping_at = now + PING_S
-        if now >= self._opened + LIFETIME_S:
-            self.ending = self.ending or Ending(1001, "24 hours are over")
+        if now >= self._ends_at:
+            over = self._ends_at >= self._opened + LIFETIME_S
+            self.ending = self.ending or Ending(1001, "24 hours are over" if over else "this server shuts down")
 
     def next_deadline(self) -> float | None:
         """The next ping, or the end."""
-        return min(self._ping_at, self._opened + LIFETIME_S)
+        return min(self._ping_at, self._ends_at)
+
+    def shut_down(self, now: float) -> None:
+        """Say that this server goes, and go a little later."""
+        self.send(SHUTDOWN)
+        self._ends_at = min(self._ends_at, now + NOTICE_S)
 
 
 def _is_about(event: MarketEvent, kind: str) -> bool:
