@@ -114,5 +114,7 @@ def test_a_session_that_the_gateway_echoes_is_masked() -> None:
 def test_the_demo_needs_no_gateway_and_its_codes_are_explained() -> None:
     result = assert_exit(Thread("watch", "-p", "ibkr", "--demo", "--count", "6").wait(), ExitCode.OK)
     assert {event["type"] for event in result.events} == {"quote"}
+    own = assert_exit(Thread("watch", "-p", "ibkr", "IBKR:265598", "--demo", "--count", "1").wait(), ExitCode.OK)
+    assert own.events[0]["symbol"] == "265598"
     told = assert_exit(Thread("explain", "competing").wait(), ExitCode.OK).out.decode()
     assert "Interactive Brokers" in told

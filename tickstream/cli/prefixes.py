@@ -1,7 +1,8 @@
 """Whose a word is: `coinbase:BTC-USD` is that provider's BTC-USD, a word without a prefix is the default provider's.
 
 A prefix is the lower-case name of a provider: `FX:EURUSD` is a symbol of FCS API, whose exchanges are in upper case,
-and `fcs:FX:EURUSD` is how to ask FCS API for it.
+and `fcs:FX:EURUSD` is how to ask FCS API for it. Before symbols of the default provider its name may be in upper case
+too, as Interactive Brokers' people write it: `-p ibkr IBKR:265598`.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ def by_provider(
 
 
 def _placed(one: Named, default: str, watchlists: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, Named]]:
+    own = f"{default.upper()}:"
+    if one.word.startswith(own) and providers.load(default).symbol_pattern.fullmatch(one.word) is None:
+        one = one._replace(word=one.word.removeprefix(own))
     found = PREFIX.fullmatch(one.word)
     if found is None or not _is_prefix(found[1], one, default):
         yield default, one
