@@ -57,6 +57,7 @@ def test_a_session_that_is_lost_is_opened_again() -> None:
     ("fault", "code", "words"),
     [
         ("not-logged-in", ExitCode.INVALID_KEY, "Log in at the gateway with a browser"),
+        ("http-401", ExitCode.INVALID_KEY, "wants to know who we are (HTTP 401), and no key was sent"),
         ("competing", ExitCode.CONNECTION_LIMIT, "another program has the brokerage session"),
         ("pacing", ExitCode.RATE_LIMITED, "too many requests"),
         ("no-bridge", ExitCode.PROTOCOL, "no bridge"),

@@ -95,6 +95,14 @@ def refusal(answer: Answer, host: str, now_ns: int, redact: Callable[[str], str]
     return meaning(answer, host, tail, parse_retry_after(answer.headers.get("retry-after"), now_ns))
 
 
+def refusal_of_nobody(error: TickstreamError, host: str) -> TickstreamError:
+    """The error of a request that held no key: what is said of keys is then wrong."""
+    if isinstance(error, InvalidKey):
+        error.message = f"{host} wants to know who we are (HTTP 401), and no key was sent."
+        error.hint = "A program on this machine may want a login of its own, in a browser; else set the provider's key."
+    return error
+
+
 def shown_body(answer: Answer, redact: Callable[[str], str]) -> str:
     """The body as a short text that is safe to show. Of a web page only its title; compressed bodies are not shown."""
     if "content-encoding" in answer.headers:

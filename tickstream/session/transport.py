@@ -45,7 +45,7 @@ from tickstream.session.frames import (
     encode_close,
     encode_frame,
 )
-from tickstream.session.http import readable
+from tickstream.session.http import readable, refusal_of_nobody
 from tickstream.session.reaching import DialOptions, Route
 from tickstream.session.rest import fetch
 from tickstream.session.tls import Handshake
@@ -129,8 +129,10 @@ def _upgrade(
             redirect_limit=0,
         )
     except Exception:  # noqa: BLE001 - whatever the library says (it may quote secrets), the bytes tell more
-        redact = Secret.redactor(_secrets(request))
-        raise upgrade_error(guard, target, clock.now_ns(), redact, steps.part(BODY_TIMEOUT_S)) from None
+        secrets = _secrets(request)
+        redact = Secret.redactor(secrets)
+        error = upgrade_error(guard, target, clock.now_ns(), redact, steps.part(BODY_TIMEOUT_S))
+        raise (error if secrets else refusal_of_nobody(error, target.authority)) from None
     headers: dict[str, str] = library.handshake_response.headers
     if headers.get("sec-websocket-extensions"):
         raise HandshakeError(f"{target.authority} turns on a WebSocket extension that we did not offer.", status=101)
