@@ -62,7 +62,7 @@ def the_settings(settings: config.Config, spec: ProviderSpec) -> dict[str, str]:
     return {name: str(value.value) for name, value in settings.provider(spec.name, spec.settings).settings.items()}
 
 
-def dial_options(env: Environment, options: FeedOptions, spec: ProviderSpec) -> DialOptions:
+def dial_options(env: Environment, options: FeedOptions) -> DialOptions:
     """How to connect."""
     from tickstream.session.transport import DialOptions
 
@@ -71,5 +71,4 @@ def dial_options(env: Environment, options: FeedOptions, spec: ProviderSpec) -> 
         env=env.env,
         allow_plaintext=options.allow_plaintext,
         max_message=options.max_message,
-        binary=spec.binary_frames,
     )

@@ -103,7 +103,7 @@ class _Dialling:
         from tickstream.session.transport import dial
 
         case = self._case
-        how = dial_options(case.env, case.options, case.spec)
+        how = dial_options(case.env, case.options)
         never = threading.Event()
         request = protocol.connect_request()
         return dial(request, how, case.env.clock, never, self._done, self._begun, self._agreed)

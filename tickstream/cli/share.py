@@ -75,7 +75,7 @@ class Share:
         feed = Feed(self.endpoint.url, subscription, self.endpoint.key, settings, raw=options.raw)
         context = SessionContext(
             spec,
-            _dialler(self.env, options, spec, stop),
+            _dialler(self.env, options, stop),
             self.env.clock,
             stop,
             self.status.credits,
@@ -138,11 +138,11 @@ def check_connections(options: FeedOptions, each: Sequence[Wanted]) -> None:
 
 
 def _dialler(
-    env: Environment, options: FeedOptions, spec: ProviderSpec, stop: threading.Event
+    env: Environment, options: FeedOptions, stop: threading.Event
 ) -> Callable[[ConnectRequest, Callable[[str], None]], Wire]:
     from tickstream.session.transport import dial
 
-    how = dial_options(env, options, spec)
+    how = dial_options(env, options)
 
     def connect(request: ConnectRequest, on_begin: Callable[[str], None]) -> Wire:
         return dial(request, how, env.clock, stop, on_begin=on_begin)

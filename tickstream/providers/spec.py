@@ -55,7 +55,6 @@ class ProviderSpec(msgspec.Struct, frozen=True):
     bar_interval_s: int | None = None
     bars_once: bool = False
     """Each bar is sent once, complete: another one of the same symbol and start only repeats it."""
-    binary_frames: bool = False
     ping_interval_s: float = 20.0
     data_silence_s: float = 150.0
     """Without data for this long while a market is open, a symbol is stale."""
