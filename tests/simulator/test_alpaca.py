@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from tests.simulator.candles import wire
 from tests.simulator.talking import START_NS, Pair
@@ -156,6 +157,7 @@ def test_trades_are_numbered_and_cryptos_have_a_side(symbols: tuple[str, ...]) -
     assert all((trade.side is None) == ("/" not in trade.symbol) for trade in trades)
     assert all(str(trade.trade_id).startswith("V:") == ("/" not in trade.symbol) for trade in trades)
     assert trades[0].ts_event % 10**9 == 333_333_333
+    assert all((decimal(trade.size) % 1 == 0) == ("/" not in trade.symbol) for trade in trades)
 
 
 @pytest.mark.parametrize("symbols", [STOCKS, COINS])
@@ -171,6 +173,9 @@ def test_a_bar_comes_when_its_minute_is_over_and_every_other_one_again() -> None
     one.steps(220)
     assert [rfc3339(bar.ts_event)[14:16] for bar in one.all(Bar)] == ["00", "00", "01", "02", "02"]
     assert [message["T"] for message in said(one) if message["T"] in "bu"] == ["b", "u", "b", "b", "u"]
+    first, again = one.all(Bar)[:2]
+    assert decimal(again.volume) == decimal(first.volume) + 100
+    assert replace(again, volume=first.volume, ts_recv=first.ts_recv) == first
     days = pair("AAPL", channel=Channel.BARS, settings={"interval": "1d"})
     days.steps(130)
     assert [(bar.interval, rfc3339(bar.ts_event)[:10]) for bar in days.all(Bar)] == [("1d", "2026-06-22")] * 2

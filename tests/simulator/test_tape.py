@@ -10,7 +10,7 @@ from tests.simulator.candles import NOON_NS, candle
 from tickstream.events import Bar, BookSnapshot, Quote, Trade
 from tickstream.numbers import decimal, text
 from tickstream.simulator.market import MINUTE_NS
-from tickstream.simulator.tape import LEVELS, TRADES, Tape
+from tickstream.simulator.tape import LEVELS, TRADES, Tape, in_shares
 
 
 def tape(**changes: object) -> Tape:
@@ -81,3 +81,20 @@ def test_numbers_are_written_as_the_provider_does(form: object) -> None:
     assert isinstance(quote, Quote)
     assert quote.bid is not None
     assert text(quote.bid) == form("1.10005")  # type: ignore[operator]  # one of the two above
+
+
+def test_of_a_stock_there_are_whole_shares() -> None:
+    made = tape()
+    bar = made.bars(candle(), {"1m": 1})[0]
+    quote = made.quote(candle())
+    for event in (*made.trades(candle()), quote, bar):
+        whole = in_shares(event)
+        assert whole != event
+        for name in ("size", "bid_size", "ask_size", "volume"):
+            if (size := getattr(whole, name, None)) is not None:
+                assert int(text(size)) >= 1
+                before = decimal(getattr(event, name))
+                assert before < 1 or int(text(size)) == int(before)
+    assert in_shares(made.book(candle())) == made.book(candle())
+    unknown = Trade("somebody", "A", None, quote.ts_recv, quote.bid)  # type: ignore[attr-defined]  # a quote
+    assert in_shares(unknown) is unknown

@@ -1,7 +1,7 @@
 """Alpaca, the server's side: authentication by message or by header, one list of subscriptions, arrays. Pure.
 
 Wire facts: docs.alpaca.markets, "Streaming Market Data". Two conventions: a symbol that does not exist is left out of
-the confirmation, and every other minute's bar comes once more half a minute later, as if there had been late trades.
+the confirmation, and every other minute's bar comes once more half a minute later, with a late trade in it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from tickstream.events import Bar, BookSnapshot, BookUpdate, Level, MarketEvent, Quote, Trade
-from tickstream.numbers import Number, number
+from tickstream.numbers import Number, decimal, number
 from tickstream.order_book import OrderBook
 from tickstream.providers.alpaca import (
     AUTH_TIMEOUT_S,
@@ -34,10 +34,12 @@ from tickstream.simulator.options import SimulatorOptions
 from tickstream.simulator.outgoing import Ending, Push, Round, push_of
 from tickstream.simulator.random_market import Instrument, instrument
 from tickstream.simulator.sample import Sample
-from tickstream.simulator.tape import Tape
+from tickstream.simulator.tape import Tape, in_shares
 from tickstream.timestamps import NS_PER_SECOND
 
 Side = tuple[Level, ...]
+LATE_SIZE = 100
+"""Of the trade that makes a bar come once more."""
 INTERVALS = {"1m": 1, "1d": 1440}
 STOCKS = ("trades", "quotes", "bars", "updatedBars", "dailyBars", "statuses", "lulds")
 CHANNELS = {
@@ -109,7 +111,7 @@ def payload_of(event: MarketEvent, *, updated: bool = False) -> bytes:
         case Bar():
             prices = {"o": event.open, "h": event.high, "l": event.low, "c": event.close, "v": event.volume or _ZERO}
             kind = "d" if event.interval == "1d" else "u" if updated else "b"
-            return message(kind, S=event.symbol, **prices, t=ts, n=1, vw=event.close)
+            return message(kind, S=event.symbol, **prices, t=ts, n=2 if updated else 1, vw=event.close)
         case _:
             return b""
 
@@ -361,6 +363,8 @@ class Alpaca(Counterpart):
         if isinstance(item, Candle):
             events = [*tape.trades(item), tape.quote(item), tape.book(item)]
             minute, day = tape.bars(item, INTERVALS)
+            if group_of(item.symbol) != "crypto":
+                events, minute, day = [*map(in_shares, events)], in_shares(minute), in_shares(day)
             if isinstance(minute, Bar) and minute.closed:
                 self._late[item.symbol] = minute
                 events += [minute, day]
@@ -376,7 +380,9 @@ class Alpaca(Counterpart):
         if late is None or candle.open_ns < (late.ts_event or 0) + 3 * MINUTE_NS // 2:
             return None
         del self._late[candle.symbol]
-        return late if candle.open_ns // MINUTE_NS % 2 else None
+        if candle.open_ns // MINUTE_NS % 2 == 0 or late.volume is None:
+            return None
+        return msgspec.structs.replace(late, volume=number(str(decimal(late.volume) + LATE_SIZE)))
 
     def _whole(self, change: BookSnapshot | BookUpdate) -> MarketEvent:
         """The book after a recorded change."""

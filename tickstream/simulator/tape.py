@@ -10,8 +10,10 @@ import zlib
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 
+import msgspec
+
 from tickstream.events import Bar, BookSnapshot, Level, MarketEvent, Quote, Side, Trade
-from tickstream.numbers import Number, difference, number
+from tickstream.numbers import Number, decimal, difference, number
 from tickstream.simulator.market import MINUTE_NS, Candle, decimal_text
 from tickstream.timestamps import Timestamp
 
@@ -22,6 +24,7 @@ LEVELS = 30
 LASTING = 8
 """A level keeps its size for so many steps."""
 SIZE_DECIMALS = 8
+MOST_SHARES = 500
 LARGEST_SIZE = 3 * 10**8
 """In units of the last decimal."""
 
@@ -129,6 +132,24 @@ class _Bar:
         opened, highest, lowest, _ = self.prices
         self.prices = (opened, max(high, highest), min(low, lowest), close)
         self.volume += _points(candle.volume, SIZE_DECIMALS)
+
+
+def in_shares(event: MarketEvent) -> MarketEvent:
+    """A made-up event as one of a stock, of which there are whole shares only."""
+    match event:
+        case Trade(size=size) if size is not None:
+            return msgspec.structs.replace(event, size=_shares(size))
+        case Quote(bid_size=bid, ask_size=ask) if bid is not None and ask is not None:
+            return msgspec.structs.replace(event, bid_size=_shares(bid), ask_size=_shares(ask))
+        case Bar(volume=volume) if volume is not None:
+            return msgspec.structs.replace(event, volume=_shares(volume))
+    return event
+
+
+def _shares(size: Number) -> Number:
+    """The whole part; of less than one share, a made-up number of them."""
+    exact = decimal(size)
+    return number(str(int(exact) or 1 + int(exact.scaleb(SIZE_DECIMALS)) % MOST_SHARES))
 
 
 def _points(text: str, decimals: int) -> int:
