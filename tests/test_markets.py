@@ -10,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tickstream import markets
-from tickstream.markets import ALWAYS, FOREX, MARKETS, NS_PER_MINUTE, US_EQUITIES, Market, State, market_of, state
+from tickstream.markets import (
+    ALWAYS,
+    FOREX,
+    MARKETS,
+    NS_PER_MINUTE,
+    US_EQUITIES,
+    Market,
+    State,
+    market_of,
+    pause_of,
+    state,
+)
 
 NEW_YORK = ZoneInfo("America/New_York")
 HOUR = 60 * NS_PER_MINUTE
@@ -251,3 +262,17 @@ class TestState:
 
     def test_a_market_that_never_closes_goes_stale_at_the_weekend_too(self):
         assert state(ALWAYS, 151.0, 150, "up", CLOSED) is State.STALE
+
+
+@pytest.mark.parametrize(
+    ("symbol", "pauses"),
+    [("XAUUSD", True), ("XAG/USD", True), ("C:XAU-USD", True), ("xauusd.m", True), ("GOLD", True), ("Silver", True),
+     ("EURUSD", False), ("BTCUSD", False), ("GOLDMAN", False)],
+)  # fmt: skip
+def test_metals_pause_for_an_hour_a_day(symbol: str, pauses: bool) -> None:
+    pause = pause_of(symbol)
+    assert (pause is not None) is pauses
+    if pause is not None:
+        begins = at("2026-06-24T21:00:00")
+        assert [pause.open_minutes(begins - HOUR, begins), pause.open_minutes(begins, begins + 2 * HOUR)] == [0, 60]
+        assert pause.minutes_per_week == 5 * 60

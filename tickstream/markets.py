@@ -104,6 +104,9 @@ def _day(weekday: int, hour: int, minute: int = 0) -> int:
 ALWAYS = Market("24x7")
 FOREX = Market("forex", ((_day(0, 17), _day(5, 17)),))
 """Currencies and metals: Sunday 17:00 to Friday 17:00 New York, 5 x 1440 minutes."""
+METALS_PAUSE = Market("metals-pause", tuple((_day(day, 17), _day(day, 18)) for day in range(5)))
+"""When metals pause within the week of FOREX: an hour a day, and on Sundays they open an hour later. What is made of
+COMEX's hours (Sunday 18:00 to Friday 17:00 with a break of an hour from 17:00 on); no provider documents its own."""
 US_EQUITIES = Market("us-equities", tuple((_day(day, 9, 30), _day(day, 16)) for day in range(1, 6)))
 
 MARKETS = {market.name: market for market in (ALWAYS, FOREX, US_EQUITIES)}
@@ -172,6 +175,16 @@ def market_of(symbol: str) -> Market:
     if quoted in _CURRENCIES and (base in _CURRENCIES or base in _METALS):
         return FOREX
     return ALWAYS
+
+
+def pause_of(symbol: str) -> Market | None:
+    """When a symbol may be silent although its market is open, as sessions of silence; None where no pause is known.
+
+    What is sent then is as good as any other data: this only says what nobody has to miss.
+    """
+    name = symbol.upper().rpartition(":")[2].partition(".")[0]
+    metal = name in ("GOLD", "SILVER") or "".join(filter(str.isalpha, name))[:3] in _METALS
+    return METALS_PAUSE if metal else None
 
 
 def state(market: Market, last_data_age_s: float | None, silence_s: float, session_state: str, now_ns: int) -> State:

@@ -10,7 +10,7 @@ from tickstream.capture.verifying_gaps import GapRecords
 from tickstream.capture.verifying_report import Finding, SeriesReport
 from tickstream.capture.verifying_series import Key, Reach, Rules
 from tickstream.events import Bar, Gap, GapReason
-from tickstream.markets import ALWAYS, FOREX, US_EQUITIES, Market
+from tickstream.markets import ALWAYS, FOREX, METALS_PAUSE, US_EQUITIES, Market
 from tickstream.timestamps import NS_PER_SECOND, Timestamp
 
 WEEK_END = FRIDAY + 60 * MINUTE
@@ -28,10 +28,11 @@ def report(
     reach: Reach | None = None,
     interval: str = "1m",
     max_spans: int = 1000,
+    pause: Market | None = None,
     **bounds: int,
 ) -> SeriesReport:
     limits = {name: Timestamp(at) for name, at in bounds.items()}
-    rules = Rules(market_of=lambda *_: market, max_spans=max_spans, **limits)
+    rules = Rules(market_of=lambda *_: market, pause_of=lambda *_: pause, max_spans=max_spans, **limits)
     series = BarSeries(Key("tickatlas", "EURUSD", "bar", interval), rules, gaps or GapRecords())
     for number, events in enumerate(files):
         series.begin_file(f"{number}.jsonl")
@@ -60,6 +61,17 @@ def test_a_weekend_is_no_hole_unless_hours_are_ignored() -> None:
     assert report(events).complete
     ignored = report(events, market=ALWAYS)
     assert [(hole.start, hole.end, hole.missing) for hole in ignored.holes] == [(WEEK_END, SUNDAY, 48 * 60)]
+
+
+def test_nobody_has_to_miss_what_a_metal_does_not_send_in_its_daily_pause() -> None:
+    hour = 60
+    around = minutes(SUNDAY, 24 * 60 - 2, 24 * 60 - 1, 24 * 60 + hour, 24 * 60 + hour + 1)
+    assert report(around, pause=METALS_PAUSE).complete
+    assert report(around).missing == hour
+    late = minutes(SUNDAY, 24 * 60 - 1, 24 * 60 + hour + 5)
+    assert report(late, pause=METALS_PAUSE).missing == 5
+    cut_off = report(late, pause=METALS_PAUSE, gaps=records((0.25, 0.75)))
+    assert (cut_off.missing, cut_off.unexplained) == (hour + 5, 0), "nobody knows whether it paused"
 
 
 def test_a_hole_over_a_weekend_owes_the_open_minutes_of_both_sides() -> None:

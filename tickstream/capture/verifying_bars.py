@@ -37,6 +37,7 @@ class BarSeries(Series):
         self._step = self.interval_ns or 1
         self._finished = NumberCheck(self._step, self.note, rules.max_spans)
         self._provisional = NumberCheck(self._step, lambda *_: None, rules.max_spans)
+        self._pause = rules.pause_of(key.provider, key.symbol)
         self._unfinished = self._untimed = 0
         self._may_change = frozenset({False} if rules.bars_once(key.provider) else {False, None})
         """What `closed` is of candles that are still being made: they come again and again."""
@@ -100,10 +101,12 @@ class BarSeries(Series):
 
     def _owed(self, low: int, high: int, before: int | None, after: int | None) -> None:
         """No bar of [low, high) is there."""
-        missing = self._count(low * self._step, high * self._step)
+        start, end = low * self._step, high * self._step
+        missing, record = self._count(start, end), self.between(before, after)
+        if record is None and self._pause is not None:  # where data was cut off nobody knows whether it paused
+            missing -= self._pause.open_minutes(start, end) * NS_PER_MINUTE // self._step
         if missing > 0 and self.countable:
-            hole = Hole(Timestamp(low * self._step), Timestamp(high * self._step), missing)
-            self.hole(hole, self.between(before, after))
+            self.hole(Hole(Timestamp(start), Timestamp(end), missing), record)
 
     def _last_gaps(self, high: int | None) -> int:
         """A run that ended without a connection: its last gap has no data behind it that would show the hole.

@@ -27,6 +27,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
     market_of: Callable[[str, str], Market]
     """(provider, symbol) -> its market."""
+    pause_of: Callable[[str, str], Market | None] = lambda _provider, _symbol: None
+    """(provider, symbol) -> when it may be silent all the same."""
     bars_once: Callable[[str], bool] = lambda _provider: True
     """Whether a provider sends each bar once, complete. Of others, bars that do not say they are closed may change."""
     start: Timestamp | None = None
