@@ -15,6 +15,7 @@ from tickstream.capture.manifest import PartOpened, Tally
 from tickstream.capture.recovery import History, Recovered
 from tickstream.capture.store import Store, StoreOptions
 from tickstream.capture.template import FileKey
+from tickstream.capture.writer import Writer
 from tickstream.clock import SystemClock
 from tickstream.errors import ConfigError
 from tickstream.events import SessionEvent
@@ -28,6 +29,11 @@ def crashed(base: Path, minutes: range, form: str = "jsonl", compression: str = 
     store = Store(storing.options(base, form, compression, **more), SystemClock())
     store.open()
     storing.store_bars(store, minutes, form, compression)
+    crash(store)
+
+
+def crash(store: Store) -> None:
+    """End it when all is synced, without finishing anything."""
     storing.wait_until(lambda: not store.status.waiting_bytes and not store._writer.parts.held, "all is synced")
     store._stop.set()
     store._writer.close = store._writer.parts._open.clear  # type: ignore[method-assign]  # what a crash leaves undone
@@ -187,6 +193,23 @@ def test_a_part_without_a_whole_record_is_struck_off_and_its_name_is_used_again(
     storing.resume_in(tmp_path, range(5), compression=compression)
     storing.assert_holds(tmp_path, range(5))
     assert {entry["reason"] for entry in storing.of_type(tmp_path, "deleted")} == {"empty"}
+
+
+def test_a_new_part_never_has_the_name_of_one_whose_end_is_still_to_be_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crashed(tmp_path, range(10))
+    for part in list(tmp_path.rglob("*.part")):
+        part.rename(part.with_suffix(""))  # the crash came before the manifest said so
+    with monkeypatch.context() as busy:
+        busy.setattr(Writer, "step", lambda _writer: False)
+        store, left = opened(storing.options(tmp_path))
+        storing.store_new(store, left, range(20), "jsonl", "none")
+        storing.wait_until(lambda: not store.status.waiting_bytes, "new parts are announced and written")
+    storing.wait_until(lambda: store.tick() or not store._writer._jobs, "the old ones are listed")  # type: ignore[func-returns-value]  # it goes on ticking
+    crash(store)
+    storing.resume_in(tmp_path, range(30))
+    storing.assert_holds(tmp_path, range(30))
 
 
 def test_a_part_that_somebody_has_deleted_is_struck_off(tmp_path: Path) -> None:

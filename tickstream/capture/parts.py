@@ -53,6 +53,7 @@ class Parts:
         self._dirty: dict[PartFile, None] = {}
         self._open: dict[PartFile, None] = {}
         """Those with a descriptor; the one that was written to last is last."""
+        self._reserved: set[str] = set()
         self.bytes_written = 0
         self.lost = 0
         """Events that were taken, and could not be written when `let_go` was called."""
@@ -66,6 +67,10 @@ class Parts:
     def adopt(self, part: PartFile) -> bool:
         """Go on with the part of an earlier run; False where another part is written for its file already."""
         return self._parts.setdefault(part.entry.file, part) is part
+
+    def reserve(self, part: str) -> None:
+        """Give no new part this name: the manifest will yet say that the one that had it is finished."""
+        self._reserved.add(part)
 
     @property
     def entries(self) -> list[PartOpened]:
@@ -170,8 +175,9 @@ class Parts:
         while True:
             name = disk.numbered(final, number)
             part = name.with_name(name.name + ending)
-            if not os.path.lexists(part):
-                return part.relative_to(self._base).as_posix()
+            relative = part.relative_to(self._base).as_posix()
+            if relative not in self._reserved and not os.path.lexists(part):
+                return relative
             number += 1
 
     def _fitting(self, part: PartFile, units: list[Unit]) -> int:

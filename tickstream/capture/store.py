@@ -220,6 +220,7 @@ class Store:
         self._folder.list([options.run, *entries], self._room)
         for left in leftovers:
             if left.renamed:
+                self._writer.parts.reserve(left.part.entry.part)
                 steps = partial(finishing.list_renamed, left.part, options.base, clock, self._writer.list)
                 self._writer.do(left.part, steps)
             else:
