@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tickstream.canonical import COINS, CURRENCIES, METALS, Canonical, pairs, parse
+from tickstream.canonical import COINS, CURRENCIES, METALS, Canonical, is_common_prefix, pairs, parse
 
 CODES = st.sampled_from(sorted(CURRENCIES | METALS | COINS))
 
@@ -117,3 +117,9 @@ def test_a_meaning_is_said_in_words() -> None:
 def test_a_provider_that_has_pairs_only_puts_something_between_their_codes() -> None:
     assert pairs("/")(Canonical("forex", "EUR", "USD"), {}) == "EUR/USD"
     assert pairs("/")(Canonical("stock", "AAPL"), {}) is None
+
+
+def test_what_may_stand_before_a_colon_in_anybodys_spelling_is_known() -> None:
+    assert [name for name in ("fx", "FX", "nasdaq", "kraken", "binance", "c") if is_common_prefix(name)] == [
+        "fx", "FX", "nasdaq", "c",
+    ]  # fmt: skip

@@ -74,6 +74,11 @@ def parse(word: str) -> Canonical | None:
     return _pair(text) or _stock(text)
 
 
+def is_common_prefix(name: str) -> bool:
+    """Whether this before a colon is anybody's (`FX:EURUSD`), or the exchange that a stock is listed at."""
+    return name.upper() in _GENERAL | _LISTINGS
+
+
 def pairs(between: str) -> Callable[[Canonical, object], str | None]:
     """How a provider spells that has pairs only: the two codes, and what stands between them."""
 

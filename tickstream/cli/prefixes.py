@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from tickstream import providers
+from tickstream.canonical import is_common_prefix
 from tickstream.suggestions import did_you_mean, shown
 from tickstream.symbols import Named, named_symbols
 
@@ -50,7 +51,7 @@ def _is_prefix(name: str, one: Named, default: str) -> bool:
     """Raises what the word deserves when it is neither a known provider's nor the default one's own symbol."""
     if name in providers.names() or name in providers.all_names():
         return True
-    if providers.load(default).symbol_pattern.fullmatch(one.word):
+    if is_common_prefix(name) or providers.load(default).symbol_pattern.fullmatch(one.word):
         return False
     where = f" ({one.origin})" if one.origin else ""
     known = providers.all_names()
