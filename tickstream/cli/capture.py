@@ -153,7 +153,7 @@ def capture(  # noqa: PLR0913, PLR0917 - one parameter for each option, or group
         )
         bounds = ends.bounds(env, tz or settings.text("tz"), idle_timeout)
         feed_options = connection.feed_options(wanted, settings, bounds.longest_s(env.clock.now_ns()))
-        feed_options = replace(feed_options, books=books.options(options.format))
+        feed_options = replace(feed_options, books=books.options(options.format), gaps_each=True)
         with live_feed(env, feed_options, settings, "capture") as feed:
             return Recording(env, feed, options, bounds, talk).execute()
 

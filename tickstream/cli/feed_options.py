@@ -39,6 +39,8 @@ class FeedOptions:
     raw: bool = False
     """The output takes the provider's messages as they are."""
     books: BookOptions = field(default_factory=BookOptions)
+    gaps_each: bool = False
+    """A gap for each symbol, with what that one missed, for outputs that keep symbols apart."""
     duration_s: float | None = None
 
     def channel_of(self, spec: ProviderSpec) -> Channel:

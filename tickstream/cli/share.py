@@ -95,7 +95,8 @@ class Share:
     def gaps(self, sessions: dict[int, tuple[str, ...]]) -> GapStage:
         """The stage that counts its gaps."""
         now_ns = self.env.clock.now_ns()
-        return GapStage(self.spec.name, sessions, now_ns, _open_minutes(self.spec), self.bar_interval_s)
+        minutes, each = _open_minutes(self.spec), self.options.gaps_each
+        return GapStage(self.spec.name, sessions, now_ns, minutes, self.bar_interval_s, each=each)
 
     def canonical(self) -> CanonicalStage | None:
         """The stage that keeps the canonical names; None where every symbol was named as the provider spells it."""
