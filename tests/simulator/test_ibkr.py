@@ -120,11 +120,23 @@ def test_commands_before_the_session_are_dropped_without_a_word() -> None:
     talk.take_outgoing()
     talk.receive([b'smd+265598+{"fields":["31"]}'], 0.0)
     assert (talk.take_outgoing(), talk.symbols) == ([], frozenset())
+    talk.receive([b"{", b'{"session":"of another"}'], 0.0)
+    assert payloads(talk.take_outgoing()) == [b'{"error":"unknown command","code":0}'] * 2
 
 
 def test_what_is_no_command_is_an_error() -> None:
     one = pair()
-    rubbish = [b"{", b"\xff", b"smd+AAPL+{}", b"smd+1", b'{"session":"other"}', b"smd+265598+{}", b"smd+265598+{1}"]
+    rubbish = [
+        b"{",
+        b"\xff",
+        b"[1]",
+        b'{"session":5}',
+        b"smd+AAPL+{}",
+        b"smd+1",
+        b'{"session":"other"}',
+        b"smd+265598+{}",
+        b"smd+265598+{1}",
+    ]
     assert [one.say_bytes(said)[0] for said in rubbish] == [{"error": "unknown command", "code": 0}] * len(rubbish)
     one.server.unreadable()
     assert len(payloads(one.server.take_outgoing())) == 1
@@ -271,6 +283,13 @@ def test_no_subscription_lasts_longer_than_fifteen_minutes_and_ours_do() -> None
     talk.deliver(idle.round(quotes_of[1:]), SILENT_AFTER_S)
     talk.tick(SILENT_AFTER_S + 1)
     assert talk.take_outgoing() == []
+
+
+def test_a_connection_may_end_while_the_session_is_shown() -> None:
+    one = pair(faults=("drop@auth",))
+    assert one.server.ending is not None
+    assert [message.get("topic") for message in one.decoded()[1:]] == []
+    assert one.server.symbols == frozenset()
 
 
 def test_delayed_data_and_halts_are_said() -> None:
