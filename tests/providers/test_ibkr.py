@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -621,6 +622,31 @@ CHANNELS = st.sampled_from(SPEC.channels)
 @settings(max_examples=200, deadline=None)
 def test_no_message_however_torn_does_more_than_be_set_aside(messages: list[bytes], channel: Channel) -> None:
     golden.assert_survived("ibkr", messages, channel)
+
+
+PRICES = st.sampled_from(["1.5", "1.50", "2", "0.0001", "100", ""])
+CHANGES = st.dictionaries(st.sampled_from(["31", "84", "85", "86", "88"]), PRICES, max_size=5)
+
+
+@given(st.lists(CHANGES, max_size=12), st.integers(1, 12))
+@settings(max_examples=150, deadline=None)
+def test_a_quote_is_all_that_was_said_last_however_it_came_in(changes: list[dict[str, str]], at_once: int) -> None:
+    one = live()
+    names = {"84": "bid", "88": "bid_size", "86": "ask", "85": "ask_size", "31": "last"}
+    known: dict[str, str] = {}
+    wanted = []
+    for change in changes:
+        known |= change
+        if change:
+            wanted.append({names[field]: value for field, value in known.items() if value})
+    messages = [smd() | change for change in changes]
+    for start in range(0, len(messages), at_once):
+        one.hear(*messages[start : start + at_once])
+    found = [fields_of(quote) for quote in one.all(Quote)]
+    assert [{name: got[name] for name in got if name in names.values()} for got in found] == wanted
+    for got in found:
+        both = "bid" in got and "ask" in got
+        assert (Decimal(got["ask"]) - Decimal(got["bid"]) == Decimal(got["spread"])) if both else "spread" not in got
 
 
 ANSWERS = [msgspec.json.encode(one) for one in (tickle(), AAPL, {"accounts": ["DU1"]})]
