@@ -25,6 +25,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "�
 """How a cell begins that a spreadsheet would run: OWASP, CSV Injection. Only text is looked at, so -1.5 stays -1.5."""
 _EMPTY = msgspec.Raw(b"")
 _CACHE_SIZE = 4096
+_MANY = 16
+"""Texts that were not seen before, of one field in a batch."""
 
 
 class CsvEncoder:
@@ -67,13 +69,11 @@ class CsvEncoder:
         return lines.replace(b"[", layout.prefix).translate(None, b'"]')
 
     def _all_clean(self, texts: set[str | None]) -> bool:
-        """True when none of these texts needs quotes or a guard; but for plain letters and digits they are remembered.
-
-        Ids are plain, and do not recur.
-        """
-        joined = "".join(text or "" for text in texts)
-        if joined.isalnum() and joined.isascii() and "" not in texts:
-            return True
+        """True when none of these texts needs quotes or a guard; few are remembered, many are ids and do not recur."""
+        if len(texts) > _MANY:
+            joined = "".join(text or "" for text in texts)
+            if joined.isalnum() and joined.isascii() and "" not in texts:
+                return True
         if not all(_NEEDS_NOTHING.fullmatch(text) for text in texts if text is not None):
             return False
         if len(self._clean_texts) > _CACHE_SIZE:
