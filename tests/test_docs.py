@@ -341,6 +341,16 @@ def test_the_house_has_every_module() -> None:
     assert {name for name in names if name.endswith(".py")} - {path.name for path in modules} == set()
 
 
+def test_providers_of_more_than_300_lines_are_explained() -> None:
+    folder = ROOT / "tickstream" / "providers"
+    lines = {
+        name: sum(len(file.read_text().splitlines()) for file in (folder / f"{name}.py", *folder.glob(f"{name}_*.py")))
+        for name in providers.names()
+    }
+    explained = re.findall(r"^\| (\w+) \|", CONTRIBUTING.partition("these took more:")[2].partition("\n### ")[0], re.M)
+    assert set(explained) - {"provider"} == {name for name, count in lines.items() if count > 300}
+
+
 def test_the_tests_that_are_named_exist() -> None:
     named = set(re.findall(r"`(tests/[\w/]+\.py)`", _contributing()))
     assert len(named) > 10
