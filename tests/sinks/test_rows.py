@@ -179,3 +179,16 @@ def test_any_number_of_different_texts_is_written_without_remembering_them_all()
         data = encoder.encode([trade(trade_id=f"{number:05}") for number in range(start, start + 250)])
         assert data.split(b"\n")[0] == b"%05d,%d" % (start, START // 1000)
     assert len(encoder._clean_texts) < 10_000
+
+
+def test_ids_with_punctuation_stay_as_they_are_however_many_have_come() -> None:
+    encoder = CsvEncoder(("trade_id",), "ns")
+    for begin in range(0, 5000, 50):
+        ids = [f"a-{number}" for number in range(begin, begin + 50)]
+        assert encoder.encode([trade(trade_id=one) for one in ids]).decode().split() == ids
+
+
+def test_one_id_that_needs_quotes_among_many_gets_them() -> None:
+    ids = [f"{number}" for number in range(30)]
+    data = CsvEncoder(("trade_id",), "ns").encode([trade(trade_id=one) for one in (*ids, 'a"b')])
+    assert data.decode().splitlines() == [*ids, '"a""b"']
