@@ -12,7 +12,7 @@ import pytest
 from tests.session.script import Answer, Ended, Item, Lost, PatientQueue, ScriptedWire
 from tickstream.clock import FakeClock
 from tickstream.errors import NetworkError, TickstreamError
-from tickstream.events import Batch, Event, MarketEvent, Notice, Quote, SessionEvent, Trade
+from tickstream.events import Batch, BookUpdate, Event, MarketEvent, Notice, Quote, SessionEvent, Trade
 from tickstream.providers import load
 from tickstream.providers.base import ConnectRequest, Feed
 from tickstream.providers.binance import EARLIER_S, LIFETIME_S
@@ -20,7 +20,7 @@ from tickstream.session.context import SessionContext
 from tickstream.session.outbox import Outbox
 from tickstream.session.retry import RetryOptions, RetryPolicy
 from tickstream.session.session import Session
-from tickstream.session.succession import HELD_BYTES, OVERLAP_S, RETRY_S, SETTLE_S, Held
+from tickstream.session.succession import HELD_BYTES, OVERLAP_S, RETRY_S, SETTLE_S, Held, joins
 from tickstream.status import SessionStatus
 from tickstream.subscriptions import Channel, Subscription
 from tickstream.timestamps import Timestamp
@@ -174,6 +174,16 @@ class TestWithoutAGap:
         assert [trade.trade_id for trade in one.all(Trade) if trade.symbol == "ETHBTC"] == ["1", "2"]
         assert sorted(one.numbers) == sorted([1, 2, *range(1, 40)])
 
+    def test_the_first_of_a_quiet_symbol_waits_for_the_old_one_to_bring_it_too(self) -> None:
+        one = Handing(Channel.QUOTES, symbols=("BNBBTC", "ETHBTC"))
+        one.first.at(1, top(5), SHUTDOWN)
+        one.dialled(1.1)
+        one.first.at(1.2 + 2 * SETTLE_S, top(3, "ETHBTC"))
+        one.next((0.3, top(3, "ETHBTC")), (9, top(4, "ETHBTC")))
+        one.run(until=15)
+        assert one.numbers == [5, 3, 4]
+        assert "down" not in {state for state, _ in one.states}
+
     def test_a_quiet_market_is_handed_over_as_well(self) -> None:
         one = Handing(Channel.QUOTES)
         one.first.at(1, top(5), SHUTDOWN)
@@ -291,6 +301,12 @@ class TestStopping:
         go.set()
         thread.join(10)
         assert one.wires[1].closed == (1000, "")
+
+
+def test_where_nobody_can_tell_the_place_of_an_event_time_decides() -> None:
+    protocol = SPEC.protocol(Feed(SPEC.url, Subscription(("BNBBTC",), Channel.BOOK)))
+    update = BookUpdate("binance", "BNBBTC", None, Timestamp(0), (), ())
+    assert joins(None, update, protocol)
 
 
 def test_only_so_much_is_held() -> None:

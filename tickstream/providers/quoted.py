@@ -16,13 +16,12 @@ from tickstream.timestamps import NS_PER_SECOND, Timestamp, parse_rfc3339, remem
 SECONDS_KEPT = 4096
 FEW_SECONDS = 8
 """Times of so many different seconds in a batch are read in passes over all of it."""
-_NS_PER_US = 1000
 _WITH_MICROSECONDS = {len("2026-09-29T13:45:58.116787Z")}
 _DIGITS = b"0123456789"
 _MARKS = b"--T::.Z"
 
 _array = msgspec.json.Decoder(list[Number])
-_microseconds = msgspec.json.Decoder(list[int])
+_integers = msgspec.json.Decoder(list[int])
 
 
 def numbers(texts: Sequence[str]) -> list[Number] | None:
@@ -60,7 +59,7 @@ def moments(texts: Sequence[str]) -> list[Timestamp] | None:
 
 
 def _of_few_seconds(joined: bytes) -> list[Timestamp] | None:
-    """Each second's text is replaced by its number where it stands: what is left are microseconds since 1970, in JSON.
+    """Each second's text is replaced by its number where it stands: what is left are nanoseconds since 1970, in JSON.
 
     None for times of many different seconds. Raises ValueError where something else than a second stands before a dot.
     """
@@ -71,10 +70,10 @@ def _of_few_seconds(joined: bytes) -> list[Timestamp] | None:
         second = joined[at - 10 : at + 9]
         joined = joined.replace(second + b".", b",%d" % _SECONDS[second])
     try:
-        found = _microseconds.decode(b"[0" + (joined + b",").replace(b"Z,", b",") + b"0]")
+        found = _integers.decode(b"[0" + (joined + b",").replace(b"Z,", b"000,") + b"0]")
     except msgspec.DecodeError:
         return None
-    return [*map(Timestamp, map(_NS_PER_US.__mul__, found[1:-1]))]
+    return [*map(Timestamp, found[1:-1])]
 
 
 class _Seconds(dict[bytes, int]):

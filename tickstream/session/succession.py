@@ -188,7 +188,7 @@ class Succession:
     def _joined(self, old: Connection) -> bool:
         """The new one has data, and the old one has delivered what that begins with, or all before it."""
         return bool(self._held.first) and all(
-            _joins(old.latest.get(symbol), event, old.protocol) for symbol, event in self._held.first.items()
+            joins(old.latest.get(symbol), event, old.protocol) for symbol, event in self._held.first.items()
         )
 
     def _seamless(self, old: Connection, ended: TickstreamError | None) -> bool:
@@ -241,7 +241,7 @@ class _Attempt:
             result.leave()
 
 
-def _joins(before: MarketEvent | None, event: MarketEvent, protocol: FeedProtocol) -> bool:
+def joins(before: MarketEvent | None, event: MarketEvent, protocol: FeedProtocol) -> bool:
     """Whether nothing can be missing between the latest of the old connection and the first of the new one."""
     place = protocol.place(event)
     if place is None:
