@@ -172,3 +172,26 @@ def test_a_pace_needs_two_looks_and_never_runs_backwards() -> None:
 def test_the_checker_refuses_what_the_grammar_does(bad: str) -> None:
     with pytest.raises((AssertionError, KeyError)):
         parsed(bad)
+
+
+def test_of_several_providers_each_has_its_own_figures_and_the_run_has_no_provider() -> None:
+    used = CreditMeter()
+    used.account(5, None, NOON)
+    used.charge(2, NOON)
+    providers = (ProviderStatus("tickatlas", ("EURUSD",), used), ProviderStatus("fcs", ("EURUSD",)))
+    sessions = [SessionStatus("tickatlas", 1, ("EURUSD",), "up"), SessionStatus("fcs", 2, ("EURUSD",), "down")]
+    sessions[1].epoch, sessions[0].bytes_received = 3, 100
+    lines = Metrics("x", RunStatus("LIVE", providers, sessions), {("fcs", "EURUSD"): NOON}, NOON).text(
+        NOON, 1.0, Totals()
+    )
+    for line in (
+        'tickstream_session_up{run="x",provider="tickatlas",session="1"} 1',
+        'tickstream_session_up{run="x",provider="fcs",session="2"} 0',
+        'tickstream_reconnects_total{run="x",provider="fcs"} 2',
+        'tickstream_received_bytes_total{run="x",provider="tickatlas"} 100',
+        'tickstream_last_data_age_seconds{run="x",provider="tickatlas",symbol="EURUSD"} +Inf',
+        'tickstream_last_data_age_seconds{run="x",provider="fcs",symbol="EURUSD"} 0',
+        'tickstream_credits_used_total{run="x",provider="tickatlas"} 10',
+        'tickstream_events_total{run="x"} 0',
+    ):
+        assert line in lines.splitlines()

@@ -8,6 +8,7 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from tests.pipeline.events import at, bar, gaps_in, notice, quote, session
 from tickstream.events import Bar, Batch, Event, Gap, MarketEvent, Quarantined
@@ -174,6 +175,17 @@ class TestConflate:
         assert (gap.start, gap.end) == (at(1), at(1))
         assert [batch.payloads for batch in out] == [[b"B1", b"quote"], [b"A2", b"C2"], [b"A3"]]
         assert queue.dropped == 1
+
+    def test_a_symbol_that_two_providers_have_is_two(self) -> None:
+        queue = BatchQueue(OnFull.CONFLATE, max_bytes=1100)
+        for minute in (1, 2):
+            queue.offer(data(minute, "A", size=400))
+            other = data(minute, "A", size=400, number=2)
+            other.events = [structs.replace(bar("A", minute), provider="fcs")]
+            queue.offer(other)
+        last = {(e.provider, e.ts_event) for e in events_of(drain(queue)) if isinstance(e, MarketEvent)}
+        assert {("tickatlas", at(2)), ("fcs", at(2))} <= last
+        assert queue.dropped == 4 - len(last)
 
     def test_the_gap_stands_before_what_is_left_of_a_symbol(self) -> None:
         queue = BatchQueue(OnFull.CONFLATE, max_bytes=500)

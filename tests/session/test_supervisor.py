@@ -6,6 +6,7 @@ import random
 import threading
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from tests.providers.conversation import KEY, error, quote, subscribed
 from tests.session.script import SPEC, Answer, Ended, Item, ScriptedWire, tickatlas
 from tickstream.clock import FakeClock, SystemClock
-from tickstream.errors import InvalidKey, NetworkError, SymbolRefused
+from tickstream.errors import InvalidKey, NetworkError, SymbolRefused, TlsError
 from tickstream.events import Bar, Event, SessionEvent
 from tickstream.keys import Secret
 from tickstream.providers.base import ConnectRequest, Feed
@@ -156,6 +157,34 @@ class TestTheEndOfOne:
         assert isinstance(several.supervisor.error, SymbolRefused)
         assert several.supervisor.error.symbols == ("A",)
         assert several.queue.done
+
+    def test_of_several_providers_sessions_are_numbered_through_and_a_fatal_error_says_whose_it_is(self) -> None:
+        stop, queue = threading.Event(), BatchQueue()
+        other = msgspec.structs.replace(SPEC, name="other", title="Other")
+
+        def dial(request: ConnectRequest, step: Callable[[str], None]) -> ScriptedWire:
+            if threading.current_thread().name == "session-3":
+                raise TlsError("a bad certificate")
+            wire = ScriptedWire(FakeClock(), tickatlas)
+            wire.do(61, lambda: stop.wait(WAIT_S))
+            return wire
+
+        clock = FakeClock()
+        parties = [
+            Party(
+                SessionContext(spec, dial, clock, stop),
+                split(Feed(SPEC.url, Subscription(symbols), Secret(KEY)), len(symbols)),
+            )
+            for spec, symbols in ((SPEC, ("A", "B")), (other, ("A",)))
+        ]
+        supervisor = Supervisor(parties, queue, RetryOptions(retries=0))
+        assert [(one.provider, one.session, one.symbols) for one in supervisor.statuses] == [
+            ("tickatlas", 1, ("A",)), ("tickatlas", 2, ("B",)), ("other", 3, ("A",)),
+        ]  # fmt: skip
+        supervisor.start()
+        assert supervisor.join(WAIT_S)
+        assert isinstance(supervisor.error, TlsError)
+        assert supervisor.error.message == "Other: a bad certificate"
 
     def test_a_bug_in_one_is_kept_and_stops_all(self) -> None:
         several = Several(A=tickatlas, B=crashing)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from tests.sinks.making import Written, batch, book, book_update, notice, now, request, run_status, session_event
 from tests.sinks.test_screen import text
@@ -207,3 +208,14 @@ def test_fields_of_ones_own_make_it_a_table_as_any_other() -> None:
         ["symbol", "ask", "bid"],
         ["BTC/USD", "64210.5", "64210.4"],
     ]
+
+
+def test_of_several_providers_a_ladder_says_whose_book_it_is() -> None:
+    providers = (ProviderStatus("kraken", ("BTC/USD",)), ProviderStatus("alpaca", ("BTC/USD",)))
+    status = RunStatus("LIVE", providers, [])
+    boards = Boards.of(status)
+    boards.add([structs.replace(whole("BTC/USD"), provider="alpaca")], 1000.0)
+    lines = text(Ladders(boards, status, Layout(COLUMNS)).draw(now(140), 24)).splitlines()
+    title = next(line for line in lines if line.startswith("kraken BTC/USD"))
+    assert "alpaca BTC/USD  LIVE" in title
+    assert any("waiting for the book" in line and "spread 0.1" in line for line in lines)

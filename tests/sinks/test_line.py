@@ -182,3 +182,15 @@ def test_of_a_book_it_says_the_best_prices_or_that_it_is_withheld() -> None:
     sink.write(batch(notice("book_broken", "EURUSD: crossed", ("EURUSD",))))
     sink.refresh()
     assert stdout.text.splitlines() == ["EURUSD 1.10/1.20 0.00%", "EURUSD 0.00% withheld"]
+
+
+def test_of_several_providers_each_symbol_and_each_trouble_says_whose_it_is() -> None:
+    providers = (ProviderStatus("tickatlas", ("EURUSD",), meter()), ProviderStatus("fcs", ("EURUSD",)))
+    sessions = [SessionStatus("tickatlas", 1, ("EURUSD",), "up"), SessionStatus("fcs", 2, ("EURUSD",), "down")]
+    sink, stdout, *_ = made(status=RunStatus("LIVE", providers, sessions))
+    sink.write(batch(bar(close="1.10")))
+    sink.write(batch(bar(close="1.20", provider="fcs")))
+    sink.refresh()
+    assert stdout.text == (
+        "fcs reconnecting  tickatlas:EURUSD 1.10/1.13462 0.00%  fcs:EURUSD 1.20/1.13462 0.00% stale  tickatlas 720 cr/h\n"
+    )

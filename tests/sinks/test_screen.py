@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from tests.sinks.making import SATURDAY, START, SYMBOLS, bar, gap, meter, notice, now, run_status
 from tickstream.events import Account
@@ -16,7 +17,7 @@ from tickstream.sinks.boards import Boards
 from tickstream.sinks.columns import Layout, table_columns
 from tickstream.sinks.screen import Screen, to_rich
 from tickstream.sinks.terminal import ASCII, Line, line_width
-from tickstream.status import RunStatus
+from tickstream.status import ProviderStatus, RunStatus, SessionStatus
 from tickstream.subscriptions import Channel
 
 COLUMNS = table_columns((Channel.BARS,), None)
@@ -115,6 +116,50 @@ def test_the_last_picture_leaves_out_how_fresh_the_data_is() -> None:
     drawn, _, status = scene("live")
     status.sessions[0].state = "closed"
     assert_golden("final-80", drawn.draw(now(80), final=True))
+
+
+def three_providers() -> tuple[Screen, Boards, RunStatus]:
+    """A bank, a bookmaker and an exchange, two of which write a pair in the same way."""
+    providers = (
+        ProviderStatus("tickatlas", ("EURUSD", "XAUUSD"), meter(1000)),
+        ProviderStatus("alltick", ("EURUSD", "NOPE")),
+        ProviderStatus("coinbase", ("BTC-USD",)),
+    )
+    sessions = [SessionStatus(one.name, number, one.symbols, "up") for number, one in enumerate(providers, 1)]
+    sessions[0].ping_ms, sessions[1].ping_ms = 12.4, 3.2
+    sessions[2].state, sessions[2].retry_at, sessions[2].reason = "down", 1012.0, "connection refused"
+    status = RunStatus("LIVE", providers, sessions, started=1000.0, events=3)
+    boards = Boards.of(status)
+    fields = {name: number("1.13502") for name in ("open", "high", "low", "ask")}
+    boards.add([Account("tickatlas", START, "pro"), bar("EURUSD", "1.13450", **fields)], 1000.0)
+    boards.add([bar("EURUSD", "1.13460", provider="alltick", **fields)], 1000.0)
+    refused = notice("symbol_refused", "NOPE: the provider does not know it", ("NOPE",))
+    boards.add([structs.replace(refused, provider="alltick")], 1000.0)
+    columns = table_columns((Channel.BARS, Channel.QUOTES), None, several=True)
+    return Screen(boards, status, Layout(columns)), boards, status
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_the_table_of_several_providers_looks_as_it_was_looked_at(width: int) -> None:
+    drawn, _, _ = three_providers()
+    assert_golden(f"several-{width}", drawn.draw(now(width), 24))
+
+
+def test_of_several_providers_a_small_screen_keeps_the_rows_then_each_connection_then_the_title() -> None:
+    drawn, _, _ = three_providers()
+    lines = text(drawn.draw(now(80), 8)).splitlines()
+    assert [line.split()[0] for line in lines] == [
+        "tickstream", "tickatlas", "alltick", "coinbase", "provider", "tickatlas", "tickatlas", "+3",
+    ]  # fmt: skip
+
+
+@settings(max_examples=60)
+@given(st.integers(1, 200), st.integers(1, 60))
+def test_nothing_of_several_providers_is_wider_or_higher_than_the_screen(width: int, height: int) -> None:
+    drawn, _, _ = three_providers()
+    lines = drawn.draw(now(width), height)
+    assert 1 <= len(lines) <= height
+    assert all(line_width(line) <= width for line in lines)
 
 
 @settings(max_examples=60)
