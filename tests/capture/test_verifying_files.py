@@ -15,7 +15,7 @@ import pytest
 from tests.capture.planned import MINUTE, SUNDAY, WALL, bar
 from tickstream.capture import manifest
 from tickstream.capture.lock import TargetLock
-from tickstream.capture.manifest import FileFinished, PartOpened, RunEnd, RunStart, Tally
+from tickstream.capture.manifest import FileDeleted, FileFinished, PartOpened, RunEnd, RunStart, Tally
 from tickstream.capture.reading import ReadOptions
 from tickstream.capture.verifying_files import Verification
 from tickstream.capture.verifying_report import FileReport, Report, Verdict
@@ -144,6 +144,20 @@ def test_a_listed_file_that_is_gone_is_missing(folder: Folder) -> None:
         ("2.jsonl", "missing"),
     ]
     assert report.verdict is Verdict.INCOMPLETE
+
+
+def test_a_file_that_was_taken_away_while_it_was_written_is_missing_with_what_was_in_it(folder: Folder) -> None:
+    folder.run("A", "EURUSD")
+    folder.finish("b.jsonl", bars("EURUSD", *range(10)))
+    opened = PartOpened(run="A", ts=Timestamp(WALL), file="a.jsonl", part="a.jsonl.part", format="jsonl",
+                        compression="none")  # fmt: skip
+    reason = f"deleted {manifest.BY_OTHERS}"
+    folder.note(opened, FileDeleted(run="A", file="a.jsonl.part", ts=Timestamp(WALL), reason=reason))
+    found = verified(folder.base)
+    assert found.verdict is Verdict.INCOMPLETE
+    [gone] = [file for file in found.files if file.state == "missing"]
+    assert gone.file.endswith("a.jsonl.part")
+    assert gone.problems == ("it was deleted by somebody else while it was written, with what was in it",)
 
 
 def test_a_capture_whose_files_are_all_gone_is_incomplete_too(folder: Folder) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from tickstream.capture.manifest import FileDeleted, FileFinished, PartOpened, RunEnd, RunStart, Tally, Torn
+from tickstream.capture.manifest import BY_OTHERS, FileDeleted, FileFinished, PartOpened, RunEnd, RunStart, Tally, Torn
 from tickstream.capture.verifying_manifest import Book, Held
 from tickstream.capture.verifying_series import Reach
 from tickstream.events import Gap, Notice
@@ -86,6 +86,17 @@ def test_what_was_deleted_is_listed_no_more() -> None:
     assert (book.state("a.jsonl"), book.retired) == ("unlisted", True)
     empty = FileDeleted(run="A", file="b.jsonl.part", ts=DAY, reason="empty")
     assert not Book([empty]).retired
+
+
+def test_a_part_that_somebody_has_taken_is_remembered_and_one_that_was_empty_is_not() -> None:
+    opened = [
+        PartOpened(run="A", ts=DAY, file=name, part=f"{name}.part", format="jsonl", compression="none")
+        for name in ("a.jsonl", "b.jsonl")
+    ]
+    moved = FileDeleted(run="A", file="a.jsonl.part", ts=DAY, reason=f"moved {BY_OTHERS}")
+    empty = FileDeleted(run="A", file="b.jsonl.part", ts=DAY, reason="empty")
+    book = Book([*opened, moved, empty])
+    assert (book.taken, book.parts) == ([moved], {})
 
 
 # --- runs ------------------------------------------------------------------------------------------------------------

@@ -85,6 +85,10 @@ class FileFinished(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", 
     part: str = ""
 
 
+BY_OTHERS = "by somebody else"
+"""How the reason ends for which a part has gone with data in it that is nowhere else."""
+
+
 class FileDeleted(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="deleted"):
     """`--keep` let go of a finished file, or a part turned out to be empty."""
 

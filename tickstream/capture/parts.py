@@ -13,7 +13,7 @@ from pathlib import Path
 from tickstream.capture import disk, failpoints
 from tickstream.capture.compression import CODECS
 from tickstream.capture.folder import Folder
-from tickstream.capture.manifest import FileDeleted, PartOpened
+from tickstream.capture.manifest import BY_OTHERS, FileDeleted, PartOpened
 from tickstream.capture.part_file import PartFile, Place, Unit
 from tickstream.capture.room import Report, Room
 from tickstream.capture.rotation import Rotation
@@ -296,7 +296,8 @@ class Parts:
         lost = f"; {content}" if what == "deleted" else ""
         self._report("file_vanished", f"{part.path} was {what} while it was written{lost}. A new file goes on")
         if place is not Place.CHANGED:
-            now, reason = self._clock.now_ns(), f"{what} by somebody else"
+            reason = "never made" if place is Place.HERE else f"{what} {BY_OTHERS}"
+            now = self._clock.now_ns()
             gone = FileDeleted(run=self._folder.run.run, file=part.entry.part, ts=now, reason=reason)
             self._folder.list([gone], self._room)
 

@@ -166,6 +166,10 @@ class Verification:
                 if file not in base.tallies and self._was_asked_for(path) and not path.exists():
                     problem = f"the manifest has it with {entry.events:,} events, and it is not there"
                     found.append(FileReport(file=str(path), state="missing", problems=(problem,)))
+            for taken in base.book.taken:
+                if self._was_asked_for(path := base.folder / taken.file):
+                    problem = f"it was {taken.reason} while it was written, with what was in it"
+                    found.append(FileReport(file=str(path), state="missing", problems=(problem,)))
         return found
 
     def _was_asked_for(self, path: Path) -> bool:

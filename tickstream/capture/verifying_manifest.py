@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from tickstream.capture.manifest import FileDeleted, FileFinished, PartOpened, RunEnd, RunStart, Tally, Torn
+from tickstream.capture.manifest import BY_OTHERS, FileDeleted, FileFinished, PartOpened, RunEnd, RunStart, Tally, Torn
 from tickstream.capture.verifying_report import FileState, RunReport
 from tickstream.capture.verifying_series import Reach
 from tickstream.events import Gap, Notice
@@ -33,6 +33,8 @@ class Book:
         """Finished and not deleted, by their path relative to the manifest."""
         self.parts: dict[str, PartOpened] = {}
         """Announced and not finished, by the path of the part."""
+        self.taken: list[FileDeleted] = []
+        """Parts that somebody took away while they were written, with what was in them."""
         self.retired = False
         """Finished files were deleted, as `--keep` asks: what came first is not there any more."""
         self._ends: dict[str, RunEnd] = {}
@@ -105,7 +107,8 @@ class Book:
                 self.parts.pop(entry.part, None)
             case FileDeleted():
                 self.retired = self.files.pop(entry.file, None) is not None or self.retired
-                self.parts.pop(entry.file, None)
+                if self.parts.pop(entry.file, None) is not None and entry.reason.endswith(BY_OTHERS):
+                    self.taken.append(entry)
             case Gap():
                 self.gaps.append(entry)
             case Torn():

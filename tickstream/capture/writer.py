@@ -15,7 +15,7 @@ from tickstream.capture import disk, finishing, survey
 from tickstream.capture.buffer import Work
 from tickstream.capture.codec import UNSYNCED_MOST
 from tickstream.capture.folder import Folder
-from tickstream.capture.manifest import FileDeleted, FileFinished
+from tickstream.capture.manifest import BY_OTHERS, FileDeleted, FileFinished
 from tickstream.capture.part_file import PartFile
 from tickstream.capture.parts import Parts
 from tickstream.capture.room import Report, Room
@@ -170,6 +170,4 @@ class Writer:
             return
         self._report("file_vanished", f"{part.path} was moved or deleted before it was finished")
         now = self._clock.now_ns()
-        self.list(
-            FileDeleted(run=self._folder.run.run, file=part.entry.part, ts=now, reason="deleted by somebody else")
-        )
+        self.list(FileDeleted(run=self._folder.run.run, file=part.entry.part, ts=now, reason=f"deleted {BY_OTHERS}"))
