@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import msgspec
 import pytest
 
+from tests.cli.command import run
 from tickstream import plugins, providers, simulator
 from tickstream.errors import ConfigError
 from tickstream.providers.base import FeedProtocol
@@ -118,6 +119,19 @@ def test_a_module_that_ends_the_program_does_not(
     with pytest.raises(ConfigError, match=r"SystemExit: a line and another x{100,}") as error:
         providers.load("other")
     assert len(error.value.message) < 300
+
+
+def test_what_is_no_declaration_is_refused(entries: dict[str, str]) -> None:
+    entries["other"] = "json:dumps"
+    with pytest.raises(ConfigError, match="its entry point is no ProviderSpec, but function"):
+        providers.load("other")
+
+
+def test_the_list_of_providers_goes_on_without_a_broken_one(entries: dict[str, str]) -> None:
+    entries["other"] = "nowhere:SPEC"
+    result = run("providers")
+    assert (result.code, len(result.err.splitlines())) == (0, 1)
+    assert "kraken" in result.out
 
 
 def test_a_simulator_has_to_be_a_counterpart(entries: dict[str, str]) -> None:
