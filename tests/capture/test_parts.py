@@ -13,6 +13,7 @@ import pytest
 from tests.capture import storing
 from tickstream.capture import disk, finishing
 from tickstream.capture.buffer import Work
+from tickstream.capture.codec import UNSYNCED_MOST
 from tickstream.capture.compression import CODECS
 from tickstream.capture.folder import Folder
 from tickstream.capture.manifest import PartOpened, Tally
@@ -257,9 +258,10 @@ def test_what_is_taken_is_in_the_file_at_once_compressed_or_not(tmp_path: Path, 
 def test_much_that_is_not_safe_is_synced_without_waiting(tmp_path: Path) -> None:
     rig = Rig(tmp_path)
     line = storing.encoded([storing.bar("EURUSD", 0)])
-    rig.writer.take(Work({rig.key: [Unit(line * 50_000, Tally())]}, [], 0))
+    count = UNSYNCED_MOST // len(line) + 1
+    rig.writer.take(Work({rig.key: [Unit(line * count, Tally())]}, [], 0))
     assert rig.part.held == 0
-    assert rig.part.synced == 50_000 * len(line)
+    assert rig.part.synced == count * len(line)
     rig.folder.close()
 
 
