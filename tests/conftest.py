@@ -1,4 +1,4 @@
-"""What every test may rely on: nobody's own configuration, keys or proxies, and bytecode that is kept.
+"""What every test may rely on: nobody's own configuration, keys or proxies, bytecode that is kept, and no hurry.
 
 The environment of this process is cleaned, not patched per test, so that subprocesses inherit it.
 """
@@ -10,6 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("no hurry", deadline=None)  # a slow machine is no fault of what is tested
+settings.load_profile("no hurry")
 
 _OURS = ("TICKSTREAM_", "TICKATLAS_", "_TICKSTREAM_")
 _OUTSIDE = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "NO_COLOR", "FORCE_COLOR", "SSLKEYLOGFILE"})
