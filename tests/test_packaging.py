@@ -58,6 +58,16 @@ def test_the_wheel_has_every_module_and_the_marker_for_types(built: Built) -> No
     assert "tickstream/py.typed" in built.wheel
 
 
+def test_the_wheel_has_what_providers_declare_of_their_fields_and_the_sdist_the_page_that_is_made_of_it(
+    built: Built,
+) -> None:
+    declared = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tickstream/providers/fields").glob("*.toml")}
+    assert declared
+    assert declared <= built.wheel
+    page = "tickstream/providers/README.md"
+    assert (page in built.sdist, page in built.wheel) == (True, False)
+
+
 def test_the_wheel_has_the_licence(built: Built) -> None:
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in built.wheel)
     assert built.metadata["License-Expression"] == "MIT"
