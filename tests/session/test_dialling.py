@@ -35,7 +35,7 @@ def test_a_key_is_never_sent_over_ws_to_another_machine(host: str, monkeypatch: 
 def test_localhost_that_leads_elsewhere_gets_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     with RawServer() as server:
         monkeypatch.setattr(socket, "getaddrinfo", addresses(("127.0.0.1", server.port)))
-        monkeypatch.setattr("tickstream.session.transport.peer_of", lambda _sock: ("192.0.2.7", "192.0.2.7:80"))
+        monkeypatch.setattr("tickstream.session.reaching.peer_of", lambda _sock: ("192.0.2.7", "192.0.2.7:80"))
         assert "192.0.2.7" in str(refused(InsecureUrl, f"ws://localhost:{server.port}/"))
         wait_until(lambda: server.peers and server.peers[0].closed.is_set())
         assert server.received() == b""
