@@ -46,6 +46,16 @@ class TestOffers:
         assert completion.symbols("@") == [("@majors", "EURUSD GBPUSD")]
         assert all(value.startswith("EUR") for value in values(completion.symbols("EUR")))
 
+    def test_symbols_of_other_providers_stand_behind_their_names(self):
+        assert "coinbase:BTC-USD" in values(completion.symbols("coin"))
+        assert values(completion.symbols("kraken:ETH/U")) == ["kraken:ETH/USD"]
+        assert completion.symbols("nobody:") == []
+
+    def test_intervals_are_those_of_the_provider_in_use(self, config):
+        assert completion.intervals("") == []
+        config('provider = "kraken"')
+        assert completion.intervals("1") == ["1m", "15m", "1h", "1d", "1w", "15d"]
+
     def test_codes_are_error_codes_and_exit_codes(self):
         offered = values(completion.codes(""))
         assert "quota_exceeded" in offered

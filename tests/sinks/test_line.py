@@ -192,5 +192,6 @@ def test_of_several_providers_each_symbol_and_each_trouble_says_whose_it_is() ->
     sink.write(batch(bar(close="1.20", provider="fcs")))
     sink.refresh()
     assert stdout.text == (
-        "fcs reconnecting  tickatlas:EURUSD 1.10/1.13462 0.00%  fcs:EURUSD 1.20/1.13462 0.00% stale  tickatlas 720 cr/h\n"
+        "fcs reconnecting  tickatlas:EURUSD 1.10/1.13462 0.00%  fcs:EURUSD 1.20/1.13462 0.00% stale  "
+        "tickatlas 720 cr/h\n"
     )

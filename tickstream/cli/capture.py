@@ -130,6 +130,7 @@ def capture(  # noqa: PLR0913, PLR0917 - one parameter for each option, or group
       tickstream capture EURUSD XAUUSD --to data          data/tickatlas/bars/EURUSD/2026-06-24.jsonl ...
       tickstream capture @majors --to data --compress zstd --keep 90d
       tickstream capture EURUSD --to 'data/{symbol}/{year}-{month}.csv' -o csv
+      tickstream capture -p kraken BTC/USD --channel bars --interval 1h --to coins
       tickstream capture EURUSD --to data --market-hours --strict     from cron, a run for each week
       tickstream capture EURUSD --to data -o raw          the provider's own messages
       tickstream capture --demo --to demo --duration 1m   try it, without a key

@@ -129,7 +129,8 @@ def check_symbols(case: Case) -> Finding:
         each = [one for one in each if one.spec.name == case.spec.name] or each
     one = sole(each, "doctor")
     case.spec, case.symbols = one.spec, one.symbols
-    case.settings = the_settings(case.config, case.spec)
+    options.check_interval([one.channel])
+    case.settings = options.settings_of(case.spec, the_settings(case.config, case.spec))
     origin = "as named"
     if not named:
         origin = case.config.value("symbols").origin if case.config.symbols else "none named"

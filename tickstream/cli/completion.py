@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from tickstream.errors import TickstreamError
@@ -40,9 +40,14 @@ def plans(incomplete: str) -> Offer:
 
 
 def symbols(incomplete: str) -> Offer:
-    """Common symbols of the provider in use, and the user's watchlists."""
+    """Common symbols of the provider in use, the user's watchlists, and behind a provider's name its common symbols.
+
+    bash takes a colon for the end of a word, so there it is the names of providers that are completed.
+    """
     from tickstream.cli.app import environment
 
+    if incomplete[:1].islower():
+        return _starting(incomplete, _of_providers(incomplete.partition(":")[0]))
     spec = _spec()
     offers = [(symbol, "") for symbol in spec.common_symbols] if spec else []
     try:
@@ -51,6 +56,22 @@ def symbols(incomplete: str) -> Offer:
         lists = {}
     offers += [(f"@{name}", " ".join(of)) for name, of in lists.items()]
     return _starting(incomplete, offers)
+
+
+def _of_providers(beginning: str) -> Iterator[tuple[str, str]]:
+    from tickstream.providers import load, names
+
+    for name in names():
+        if name.startswith(beginning):
+            spec = load(name)
+            yield from ((f"{name}:{symbol}", spec.title) for symbol in spec.common_symbols)
+
+
+def intervals(incomplete: str) -> list[str]:
+    """The intervals of the bars of the provider in use."""
+    spec = _spec()
+    known = spec.settings.get("interval", ()) if spec else ()
+    return [name for name in known if name.startswith(incomplete)]
 
 
 def codes(incomplete: str) -> Offer:

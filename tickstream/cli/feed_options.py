@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +20,8 @@ class FeedOptions:
 
     symbols: tuple[str, ...] = ()
     channel: str | None = None
+    interval: str | None = None
+    """Of bars, as the providers name it."""
     symbols_files: tuple[Path, ...] = ()
     provider: str | None = None
     """Whose the symbols without a prefix are."""
@@ -42,6 +45,27 @@ class FeedOptions:
     gaps_each: bool = False
     """A gap for each symbol, with what that one missed, for outputs that keep symbols apart."""
     duration_s: float | None = None
+
+    def settings_of(self, spec: ProviderSpec, given: Mapping[str, str]) -> dict[str, str]:
+        """A provider's settings with the interval that is asked for. Raises UsageError for one that it has not."""
+        if self.interval is None or self.channel_of(spec) is not Channel.BARS:
+            return dict(given)
+        has = spec.settings.get("interval", ())
+        only = "" if spec.bar_interval_s is None else f"{spec.bar_interval_s // 60}m"
+        if self.interval in has:
+            return {**given, "interval": self.interval}
+        if self.interval == only:
+            return dict(given)
+        lengths = ", ".join(has) or only or "of one length"
+        raise UsageError(
+            f"--interval {shown(self.interval)}: the bars of {spec.title} are {lengths}.",
+            hint=did_you_mean(self.interval, has),
+        )
+
+    def check_interval(self, channels: Iterable[Channel]) -> None:
+        """Raises UsageError for an interval where nothing is bars."""
+        if self.interval is not None and Channel.BARS not in channels:
+            raise UsageError("--interval is about bars.", hint="Add --channel bars, where the provider has them.")
 
     def channel_of(self, spec: ProviderSpec) -> Channel:
         """The kind of data that is asked of a provider: by default its first.

@@ -35,6 +35,7 @@ class SymbolFlags:
     symbols_file: opt.SymbolsFile = None
     provider: opt.Provider = None
     channel: opt.Channel = None
+    interval: opt.Interval = None
     demo: opt.Demo = False
 
 
@@ -86,6 +87,7 @@ class ConnectionFlags:
         return FeedOptions(
             symbols=tuple(wanted.symbols or ()),
             channel=wanted.channel,
+            interval=wanted.interval,
             symbols_files=tuple(wanted.symbols_file or ()),
             provider=wanted.provider,
             url=self.url,

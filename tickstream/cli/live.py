@@ -160,6 +160,7 @@ def _wanted(env: Environment, options: FeedOptions, settings: config.Config) -> 
     check_demo(options)
     check_connections(options, each)
     options.books.check(*(one.channel for one in each))
+    options.check_interval([one.channel for one in each])
     if len(each) > 1:
         _check_several(options, each)
     return each

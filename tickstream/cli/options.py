@@ -13,9 +13,9 @@ from tickstream.config import ON_FULL, OUTPUTS, TIMES
 Symbols = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[SYMBOL|@LIST|-]...",
-        help="Symbols as the provider or anybody writes them (EURUSD, EUR/USD), @name for a watchlist of the config, "
-        "- to read them from stdin.",
+        metavar="[SYMBOL|PROVIDER:SYMBOL|@LIST|-]...",
+        help="Symbols as the provider or anybody writes them (EURUSD, EUR/USD, coinbase:BTC-USD), @name for a "
+        "watchlist of the config, - to read them from stdin.",
         autocompletion=completion.symbols,
         show_default=False,
     ),
@@ -28,13 +28,18 @@ SymbolsFile = Annotated[
 ]
 Provider = Annotated[
     str | None,
-    typer.Option("--provider", "-p", metavar="NAME", help="Whom to connect to.", autocompletion=completion.providers,
-                 show_default=False),
+    typer.Option("--provider", "-p", metavar="NAME", help="Whose the symbols without PROVIDER: are.",
+                 autocompletion=completion.providers, show_default=False),
 ]  # fmt: skip
 Channel = Annotated[
     str | None,
     typer.Option("--channel", metavar="NAME", help="Kind of data: bars, quotes, trades, book, orders.",
-                 autocompletion=completion.channels, show_default="the provider's first"),
+                 autocompletion=completion.channels, show_default="each provider's first"),
+]  # fmt: skip
+Interval = Annotated[
+    str | None,
+    typer.Option("--interval", metavar="TIME", help="Of bars: 1m, 5m, 1h, 1d, 1M (a month), as the provider has them.",
+                 autocompletion=completion.intervals, show_default="the provider's, or the config's"),
 ]  # fmt: skip
 Depth = Annotated[
     int | None,
@@ -73,7 +78,7 @@ KeyFile = Annotated[
 ]
 KeyStdin = Annotated[bool, typer.Option("--key-stdin", help="Read the key from the first line of stdin.")]
 Connections = Annotated[
-    int, typer.Option("--connections", metavar="N", help="Share the symbols out over N connections.")
+    int, typer.Option("--connections", metavar="N", help="Share the symbols of each provider out over N connections.")
 ]
 Retries = Annotated[
     int | None,
@@ -94,7 +99,7 @@ MaxCredits = Annotated[
         "--max-credits",
         metavar="N",
         min=0,
-        help="Stop before the next pushes would pass N credits; exit 7.",
+        help="Stop before the next pushes would pass N credits with a provider; exit 7.",
         show_default=False,
     ),
 ]
@@ -147,7 +152,7 @@ Until = Annotated[
     str | None,
     typer.Option("--until", metavar="WHEN", help="End at 16:00 (in --tz), or a date and time.", show_default=False),
 ]
-Once = Annotated[bool, typer.Option("--once", help="End after one event of each symbol.")]
+Once = Annotated[bool, typer.Option("--once", help="End after one event of each symbol of each provider.")]
 IdleTimeout = Annotated[
     str | None,
     typer.Option("--idle-timeout", metavar="TIME", help="End after so long without data; exit 13.", show_default=False),

@@ -68,7 +68,7 @@ class Share:
     def party(self, stop: threading.Event) -> Party:
         """Its connections."""
         options, spec = self.options, self.spec
-        settings = the_settings(self.settings, spec)
+        settings = options.settings_of(spec, the_settings(self.settings, spec))
         if self.wanted.channel is Channel.BOOK:
             settings = options.books.settings(spec, settings)
         subscription = Subscription(self.wanted.symbols, self.wanted.channel)

@@ -36,6 +36,8 @@ def watch(  # noqa: PLR0913, PLR0917 - one parameter for each option, or group o
       tickstream watch EURUSD --fields symbol,bid,ask -o csv --count 10
       tickstream watch -p kraken BTC/USD --channel book --depth 10     a live ladder
       tickstream watch -p fcs EUR/USD aapl               FX:EURUSD and NASDAQ:AAPL, as FCS calls them
+      tickstream watch EURUSD fcs:EURUSD coinbase:BTC-USD              several providers, one table
+      tickstream watch -p kraken BTC/USD --channel bars --interval 5m
       tickstream watch EURUSD --until 16:00 --strict     exit 15 if anything is missing
       tickstream watch EURUSD --max-credits 5000         exit 7 before a push would cost more
 
