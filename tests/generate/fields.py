@@ -40,6 +40,7 @@ def section(spec: ProviderSpec) -> str:
     facts = {
         "Time": mapping.time,
         "Numbers": mapping.numbers,
+        "Units": mapping.units,
         "Taker side": mapping.taker_side,
         "Books": mapping.books,
         "Order, duplicates, gaps": mapping.order,

@@ -60,6 +60,8 @@ class Mapping(msgspec.Struct, frozen=True):
 
     time: str
     numbers: str
+    units: str
+    """Of prices, sizes and volumes."""
     taker_side: str
     books: str
     order: str

@@ -97,7 +97,7 @@ def _fields(spec: ProviderSpec, output: str, *, colour: bool) -> str:
         return json_text(msgspec.to_builtins(mapping))
     bold, plain = (BOLD, RESET) if colour else ("", "")
     lines = [f"{bold}{spec.title} ({spec.name}){plain}", ""]
-    for fact in ("time", "numbers", "taker_side", "books", "order"):
+    for fact in ("time", "numbers", "units", "taker_side", "books", "order"):
         lines += textwrap.wrap(f"{fact.replace('_', ' ')}: {getattr(mapping, fact)}", 100, subsequent_indent="    ")
     for message in mapping.messages:
         if message.becomes:
