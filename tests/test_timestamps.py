@@ -151,3 +151,6 @@ def test_texts_that_were_remembered_are_taken_and_too_many_forgotten() -> None:
         remember(some, texts)
         assert all(TEXTS[ts] is text for ts, text in zip(some, texts, strict=True))
         assert len(TEXTS) <= TEXTS_KEPT
+    too_many = [Timestamp(microsecond * 1000) for microsecond in range(TEXTS_KEPT + 1)]
+    remember(too_many, [rfc3339(ts) for ts in too_many])
+    assert len(TEXTS) <= TEXTS_KEPT

@@ -67,7 +67,8 @@ def remember(moments: Sequence[Timestamp], texts: Sequence[str]) -> None:
     """These texts are, to the letter, what `rfc3339` says of these moments: nobody needs to make them again."""
     if len(TEXTS) + len(texts) > TEXTS_KEPT:
         TEXTS.clear()
-    TEXTS.update(zip(moments, texts, strict=True))
+    if len(texts) <= TEXTS_KEPT:
+        TEXTS.update(zip(moments, texts, strict=True))
 
 
 def parse_rfc3339(text: str) -> Timestamp:
