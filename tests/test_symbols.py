@@ -241,6 +241,12 @@ def test_a_spelling_that_does_not_fit_the_form_is_none() -> None:
         of(form, "EURUSD")
 
 
+def test_what_is_not_surely_a_coin_is_not_looked_for_in_another_currency() -> None:
+    with pytest.raises(UsageError, match="'XTIUSD' is not a symbol") as caught:
+        of(PREFIXED, "XTIUSD")
+    assert "USDT" not in caught.value.hint
+
+
 def test_a_stock_that_cannot_be_spelled_is_not_guessed_at() -> None:
     with pytest.raises(UsageError, match="'IBM' is not a symbol: EXCHANGE:SYMBOL"):
         of(PREFIXED, "IBM")

@@ -240,6 +240,6 @@ def _other_spelling(word: str, form: SymbolForm) -> str:
     here = meaning._replace(exchange="") if meaning.quote else meaning
     if spelled := form.alias(here):
         return f"Did you mean {spelled}?" if spelled != word else ""
-    if here.quote == "USD" and (spelled := form.alias(here._replace(quote="USDT"))):
+    if here.quote == "USD" and here.sure and (spelled := form.alias(here._replace(quote="USDT"))):
         return f"Did you mean {spelled}? That is in USDT, a coin, not in dollars."
     return ""

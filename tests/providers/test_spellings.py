@@ -17,6 +17,7 @@ SPELLED: dict[str, dict[str, str]] = {
     "alltick": {
         "eur/usd": "EURUSD", "XAUUSD": "GOLD", "XAG/USD": "Silver", "XPTUSD": "Platinum", "XPDUSD": "Palladium",
         "silver": "Silver", "BTC-USDT": "BTCUSDT", "AAPL": "AAPL.US", "NASDAQ:NVDA": "NVDA.US", "700.HK": "700.HK",
+        "XAU/EUR": "XAUEUR", "ETH/BTC": "ETHBTC",
     },
     "alpaca": {"aapl": "AAPL", "NYSE:BRK.B": "BRK.B", "AAPL.US": "AAPL", "BTCUSD": "BTC/USD", "eth-usd": "ETH/USD"},
     "binance": {"BTC/USDT": "BTCUSDT", "eth-btc": "ETHBTC", "BINANCE:BTCUSDT": "BTCUSDT", "BTC/EUR": "BTCEUR"},

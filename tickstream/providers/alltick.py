@@ -314,16 +314,16 @@ COMMON_SYMBOLS = (
 
 
 def alias(meaning: Canonical, settings: Mapping[str, str]) -> str | None:
-    """In v1 metals have names, coins are in USDT and a stock has its country behind it; `simple` has bare tickers."""
+    """In v1 metals have names, no coin is in dollars, a stock has its country behind it; `simple` has bare tickers."""
     if settings.get("mode") == "simple":
         return meaning.name
     match meaning.kind:
         case "stock":
             return f"{meaning.base}.US"
         case "metal":
-            return next((code for code, name in _METALS.items() if name == meaning.name), None)
-        case "crypto":
-            return meaning.name if meaning.quote == "USDT" else None
+            return next((code for code, name in _METALS.items() if name == meaning.name), meaning.name)
+        case "crypto" if "USD" in meaning[1:3]:
+            return None
         case _:
             return meaning.name
 
