@@ -180,7 +180,8 @@ class Notice(Event, frozen=True, gc=False, omit_defaults=True, tag_field="type",
 class Summary(Event, frozen=True, gc=False, omit_defaults=False, tag_field="type", tag="summary"):
     """The account of a run, written at its end. Counters are totals over all sessions.
 
-    `events` came from the provider; of these `written` reached the output, `dropped` did not.
+    `events` came from the provider; of these `written` reached the output, `dropped` did not. Of several providers
+    `provider` is their names joined by commas, and `refused` has each symbol as `provider:SYMBOL`.
     """
 
     provider: str
