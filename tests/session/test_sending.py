@@ -7,6 +7,7 @@ import threading
 import time
 
 import pytest
+from websockets.sync.server import ServerConnection, serve
 
 from tests.faults.certs import Authority
 from tests.faults.raw import Peer, RawServer, wait_until
@@ -34,6 +35,30 @@ def test_messages_arrive_masked_and_whole(authority: Authority, tls: ssl.SSLCont
         wait_until(lambda: got)
         transport.abort()
     assert got == [b"m" * size]
+
+
+def test_where_binary_messages_are_asked_for_they_go_both_ways_and_nowhere_else() -> None:
+    for binary in (True, False):
+        kinds: list[type] = []
+
+        def echo(connection: ServerConnection, kinds: list[type] = kinds) -> None:
+            for message in connection:
+                kinds.append(type(message))
+                connection.send(b"\x93\x01")
+
+        with serve(echo, "127.0.0.1", 0) as server:
+            thread = threading.Thread(target=server.serve_forever, daemon=True)
+            thread.start()
+            request = ConnectRequest(f"ws://127.0.0.1:{server.socket.getsockname()[1]}/", binary=binary)
+            transport = dial(request, DialOptions(), SystemClock(), threading.Event())
+            transport.send(b"{}")
+            batch = transport.receive(5)
+            transport.close(1000)
+            server.shutdown()
+            thread.join()
+        assert batch is not None
+        assert kinds == [bytes if binary else str]
+        assert (list(batch.payloads), bool(batch.bad)) == ([b"\x93\x01"] if binary else [], not binary)
 
 
 def test_pings_are_sent_as_pings() -> None:
@@ -100,8 +125,6 @@ def test_sending_on_a_reset_connection_is_a_lost_connection() -> None:
 
 
 def test_it_talks_with_the_websockets_library(authority: Authority, tls: ssl.SSLContext | None) -> None:
-    from websockets.sync.server import ServerConnection, serve
-
     closed: list[tuple[int | None, str | None]] = []
 
     def echo(connection: ServerConnection) -> None:
