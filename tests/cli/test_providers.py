@@ -98,6 +98,15 @@ def test_json_of_one_is_its_entry_in_the_list(name):
     assert [error["code"] for error in one["errors"]] == [error.code for error in load(name).errors]
 
 
+def test_details_say_what_common_spellings_become():
+    assert "EURUSD becomes FX:EURUSD, BTCUSDT becomes BINANCE:BTCUSDT" in run("providers", "fcs").ok()
+    assert "EURUSD becomes" not in run("providers", "tickatlas").ok()
+    spelled = json.loads(run("providers", "alltick", "-o", "json").ok())["symbols"]["spellings"]
+    assert spelled == {
+        "EURUSD": "EURUSD", "BTCUSD": None, "BTCUSDT": "BTCUSDT", "XAUUSD": "GOLD", "AAPL": "AAPL.US",
+    }  # fmt: skip
+
+
 def test_on_a_terminal_the_titles_are_bold():
     assert run("providers", tty=True).out.startswith("\x1b[1mprovider")
     assert run("providers", "tickatlas", tty=True).out.startswith("\x1b[1mTickAtlas")

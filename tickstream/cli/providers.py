@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from tickstream.canonical import parse
 from tickstream.cli import completion
 from tickstream.cli.app import environment
 from tickstream.cli.tables import BOLD, RESET, json_text, text_table
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from tickstream.markets import Market
     from tickstream.providers.base import ErrorCode, ProviderSpec
 
+WORDS = ("EURUSD", "BTCUSD", "BTCUSDT", "XAUUSD", "AAPL")
+"""By which it is shown how each provider spells what users name in their own way."""
 _HOURS = {
     "24x7": "always",
     "forex": "Sunday 17:00 to Friday 17:00 in New York",
@@ -127,6 +130,7 @@ def record(spec: ProviderSpec) -> dict[str, Any]:
             "pattern": spec.symbol_pattern.pattern,
             "form": spec.symbol_help,
             "examples": list(spec.common_symbols),
+            "spellings": _spellings(spec),
         },
         "max_connections": spec.max_connections,
         "limits": list(spec.limits),
@@ -138,6 +142,17 @@ def record(spec: ProviderSpec) -> dict[str, Any]:
         "settings": {setting: list(values) for setting, values in spec.settings.items()},
         "errors": [_error(one) for one in spec.errors],
     }
+
+
+def _spellings(spec: ProviderSpec) -> dict[str, str | None]:
+    """What some words that everybody knows become; null: there is no such thing."""
+    alias = spec.symbol_form().alias
+    return {word: alias(meaning) for word in WORDS if (meaning := parse(word))} if alias else {}
+
+
+def _spelled(spec: ProviderSpec) -> list[str]:
+    said = [f"{word} becomes {symbol}" for word, symbol in _spellings(spec).items() if symbol not in (word, None)]
+    return [", ".join(said)] if said else []
 
 
 def _error(one: ErrorCode) -> dict[str, Any]:
@@ -185,7 +200,7 @@ def _details(spec: ProviderSpec, *, colour: bool) -> str:
         ("key", [_key(spec)]),
         ("demo key", [spec.demo_key or ""]),
         ("free", [spec.free_tier]),
-        ("symbols", [spec.symbol_help, f"such as {' '.join(spec.common_symbols[:6])}"]),
+        ("symbols", [spec.symbol_help, f"such as {' '.join(spec.common_symbols[:6])}", *_spelled(spec)]),
         ("connections", [f"{spec.max_connections} at once"]),
         ("limits", list(spec.limits)),
         ("heartbeat", [spec.heartbeat]),

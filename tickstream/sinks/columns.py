@@ -47,7 +47,9 @@ _PRIORITY = (
 _LEFT_OUT = ("type", "provider", "ts_event", "ts_recv", "interval", "closed", "sequence", "trade_id", "canonical")
 """Fields that the table does not show unless it is asked to."""
 _CANDLE = ("open", "high", "low", "close", "volume")
-_LEFT_ALIGNED = frozenset({"type", "provider", "symbol", "interval", "side", "trade_id", "closed", "trend", "state"})
+_LEFT_ALIGNED = frozenset({
+    "type", "provider", "symbol", "interval", "side", "trade_id", "closed", "trend", "state", "canonical",
+})  # fmt: skip
 _PRICES = frozenset({"bid", "ask", "price", "last", "close"})
 
 _LEAST = {
