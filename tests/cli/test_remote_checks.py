@@ -370,7 +370,7 @@ def test_a_bar_that_is_still_being_made_tells_no_delay(closed: bool | None) -> N
         fields = {"interval": 1, "open": 1, "high": 1, "low": 1, "close": 1, "volume": 1}
         candle = kraken("ohlc", "2026-06-24T14:55:00Z", interval_begin="2026-06-24T14:54:00Z", **fields)
         visited = visit((2.0, batch(candle)), spec=KRAKEN, symbols=("BTC/USD",), channel="bars")
-        words = "still being made: its time is its beginning"
+        words = "BTC/USD bar of 2026-06-24T14:54:00Z: its time is its beginning, and tells no delay"
     else:
         candle = {"T": "b", "S": "AAPL", "o": 1, "h": 1, "l": 1, "c": 1, "v": 1, "t": "2026-06-24T14:53:00Z"}
         welcomes = [[{"T": "success", "msg": word}] for word in ("connected", "authenticated")]
@@ -379,6 +379,21 @@ def test_a_bar_that_is_still_being_made_tells_no_delay(closed: bool | None) -> N
         visited = visit(*script, spec=ALPACA, symbols=("AAPL",), channel="bars")
         words = "came 2.0 s after its end"
     assert check_data(visited).detail.endswith(words)
+
+
+def test_a_bar_that_says_so_is_still_being_made() -> None:
+    candle = {"t": 1782312840000, "i": "1m", **dict.fromkeys("ohlcv", "1"), "x": False}
+    news = {"stream": "btcusdt@kline_1m", "data": {"e": "kline", "E": 1782312845000, "s": "BTCUSDT", "k": candle}}
+    visited = visit((2.0, batch(news)), spec=load("binance"), symbols=("BTCUSDT",), channel="bars")
+    assert ", still being made: its time is its beginning" in check_data(visited).detail
+
+
+def test_a_patience_shorter_than_a_bar_proves_nothing_whoever_makes_it() -> None:
+    visited = visit(spec=KRAKEN, symbols=("BTC/USD",), channel="bars", timeout_s=4.0)
+    found = check_data(visited)
+    assert (found.status, found.detail) == (
+        Status.SKIP, "none within 4 s, and it may come once in 60 s (--timeout)"
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -275,9 +275,10 @@ def check_data(visit: Visit) -> Finding:
         )
     if protocol.counters.quarantined:
         raise ProtocolViolation(f"No data could be used: {_bad_messages(visit)}.")
-    interval_s = (case.channel is Channel.BARS and case.spec.bar_interval_s) or 0
+    interval_s = _bar_s(case)
     if wait_s < interval_s:
-        return Finding(f"none within {wait_s:g} s, and it comes once in {interval_s} s (--timeout)", Status.SKIP)
+        once = "comes once" if case.spec.bars_once else "may come once"
+        return Finding(f"none within {wait_s:g} s, and it {once} in {interval_s:g} s (--timeout)", Status.SKIP)
     raise NoData(
         f"No data for {listed(protocol.active)} within {wait_s:g} s.",
         hint="Is there a holiday? The hours of stocks, indices and commodities are not known here either. "
@@ -303,7 +304,8 @@ def _first(visit: Visit, wait_s: float) -> Finding:
     what = f"{event.symbol} {kind} of {rfc3339(event.ts_event)[:19]}Z"
     late_s = _late_s(visit, event)
     if late_s is None:
-        return Finding(f"{what}, still being made: its time is its beginning", facts=facts)
+        unfinished = ", still being made" if isinstance(event, Bar) and event.closed is False else ""
+        return Finding(f"{what}{unfinished}: its time is its beginning, and tells no delay", facts=facts)
     if is_loopback(case.target.host) and abs(late_s) > REPLAY_S:
         return Finding(f"{what}: a replay or a simulation, whose time says nothing", facts=facts)
     if event is exchange.first and _is_old(visit, event):
@@ -347,11 +349,16 @@ def _bad_messages(visit: Visit) -> str:
 def _patience(case: Case) -> float:
     if case.timeout_s is not None:
         return case.timeout_s
-    if case.channel is not Channel.BARS:
-        return DATA_WITHOUT_BARS_S
-    name = case.settings.get("interval") or next(iter(case.spec.settings.get("interval", ())), "")
-    interval_s = case.spec.bar_interval_s or min((interval_ns(name) or 0) / NS_PER_SECOND, LONGEST_BAR_S)
+    interval_s = _bar_s(case)
     return interval_s + DATA_SLACK_S if interval_s else DATA_WITHOUT_BARS_S
+
+
+def _bar_s(case: Case) -> float:
+    """After how many seconds the next bar may be expected at the latest; 0 for other data, and where nobody knows."""
+    if case.channel is not Channel.BARS:
+        return 0.0
+    name = case.settings.get("interval") or next(iter(case.spec.settings.get("interval", ())), "")
+    return case.spec.bar_interval_s or min((interval_ns(name) or 0) / NS_PER_SECOND, LONGEST_BAR_S)
 
 
 def _closed(case: Case, symbols: tuple[str, ...]) -> str:
