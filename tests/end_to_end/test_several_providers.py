@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -138,3 +139,15 @@ def test_what_takes_one_provider_a_run_says_so(command: tuple[str, ...]) -> None
     result = Thread(*command, "EURUSD", "coinbase:BTC-USD").wait()
     assert_exit(result, ExitCode.USAGE)
     assert "one provider" in result.err + result.out.decode()
+
+
+def test_what_was_recorded_of_several_is_replayed_as_several(tmp_path: Path) -> None:
+    file = tmp_path / "both.jsonl"
+    with servers("tickatlas", "alltick") as each:
+        file.write_bytes(assert_exit(watched(each, "EURUSD", "alltick:EURUSD", "--once"), ExitCode.OK).out)
+    args = ("replay", str(file), "--speed", "max", "--once")
+    result = assert_exit(Thread(*args, "-o", "table").wait(), ExitCode.OK)
+    assert {tuple(line.split()[1:3]) for line in result.lines[1:]} == {("tickatlas", "EURUSD"), ("alltick", "EURUSD")}
+    events = assert_exit(Thread(*args, "-o", "jsonl", "--events").wait(), ExitCode.OK)
+    assert sorted(series(events.events)) == [("alltick", "EURUSD"), ("tickatlas", "EURUSD")]
+    assert set(events.summary["provider"].split(",")) == {"tickatlas", "alltick"}

@@ -23,7 +23,7 @@ class _Known:
         self.source = source
         market = [] if source.path is None else source.first_events()
         self._first = market[:1]
-        self.symbols = dict.fromkeys(event.symbol for event in market)
+        self.series = dict.fromkeys((event.provider, event.symbol) for event in market)
         self.types = frozenset(map(type, market))
         self.intervals = frozenset(event.interval for event in market if isinstance(event, Bar))
         self.provider = market[0].provider if market else ""
@@ -62,20 +62,31 @@ class Archive:
         return merged(self._groups(), self._wanted, self._untold_gaps())
 
     def symbols(self, *, everyone: bool = False) -> tuple[str, ...]:
-        """In the order in which they were asked for, then as they are found.
+        """In the order in which they were asked for, then as they are found; `everyone`: see `series`."""
+        each = self.series(everyone=everyone).values()
+        return tuple(dict.fromkeys(symbol for symbols in each for symbol in symbols))
+
+    def series(self, *, everyone: bool = False) -> dict[str, tuple[str, ...]]:
+        """The symbols by provider, both in the order in which they were asked for, then as they are found.
 
         `everyone`: also those that no manifest and no first event names, by reading all that no manifest lists. Raises
         UsageError if that is standard input.
         """
-        found = dict.fromkeys(symbol for group in self._looked_at for one in group for symbol in one.symbols)
+        found = dict.fromkeys(pair for group in self._looked_at for one in group for pair in one.series)
+        whose = {run.run: run.provider for book in self._books.values() for run in book.runs}
         for source in self._sources():
             entry = self._entry(source)
             if entry is not None:
-                found.update(dict.fromkeys(entry.symbols))
+                provider = whose.get(entry.run, self.provider)
+                found.update(dict.fromkeys((provider, symbol) for symbol in entry.symbols))
             elif everyone:
-                found.update(dict.fromkeys(_symbols_in(source)))
-        asked = (symbol for book in self._books.values() for run in book.runs for symbol in run.symbols)
-        return tuple(dict.fromkeys([*(symbol for symbol in asked if symbol in found), *found]))
+                found.update(dict.fromkeys(_series_in(source)))
+        runs = [run for book in self._books.values() for run in book.runs]
+        asked = [(run.provider, symbol) for run in runs for symbol in run.symbols]
+        by_provider: dict[str, list[str]] = {}
+        for provider, symbol in dict.fromkeys([*(pair for pair in asked if pair in found), *found]):
+            by_provider.setdefault(provider, []).append(symbol)
+        return {provider: tuple(symbols) for provider, symbols in by_provider.items()}
 
     def _groups(self) -> Iterator[Iterable[_Known]]:
         for looked_at, later in zip(self._looked_at, self._later, strict=True):
@@ -141,8 +152,8 @@ def _chained(looked_at: list[_Known], later: list[Source]) -> Iterator[_Known]:
     yield from map(_Known, later)
 
 
-def _symbols_in(source: Source) -> Iterator[str]:
+def _series_in(source: Source) -> Iterator[tuple[str, str]]:
     if source.path is None:
         raise UsageError("What comes from stdin is not known beforehand.", hint="Write it to a file, and name that.")
     for chunk in source.chunks():
-        yield from {event.symbol for event in chunk.events if isinstance(event, MarketEvent)}
+        yield from {(event.provider, event.symbol) for event in chunk.events if isinstance(event, MarketEvent)}

@@ -58,7 +58,7 @@ class Replay:
             )
         options.books.check(self._channel(Channel.BOOK))
         self._books = options.books
-        self._symbols = self._archive.symbols(everyone=options.once)
+        self._series = self._archive.series(everyone=options.once) or {self._archive.provider: ()}
         self.player = Player(self._archive.stretches(), env.clock, options.pace, self._archive.provider)
         self.env = replace(env, clock=ReplayClock(env.clock, self.player))
         """With the time of the capture: what is fresh, and whether its market is open, is told by that."""
@@ -66,11 +66,11 @@ class Replay:
     def stream(self) -> Stream:
         """As an output takes it."""
         silence_s = math.inf if math.isinf(self._speed) else max(1.0, SILENCE_S / self._speed)
-        whose = ProviderStatus(self._archive.provider, self._symbols, silence_s=silence_s)
+        whose = tuple(ProviderStatus(name, symbols, silence_s=silence_s) for name, symbols in self._series.items())
         return Stream(
             self.player,
             () if self._books.every_s is None else (self._books.stage(recorded=True),),
-            RunStatus("REPLAY", (whose,), []),
+            RunStatus("REPLAY", whose, []),
             (self._channel(),),
         )
 
