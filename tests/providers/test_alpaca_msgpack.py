@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.providers import golden
@@ -88,10 +88,12 @@ def test_any_bytes_are_a_value_or_one_of_these_errors(payload: bytes) -> None:
 PLAIN = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 VALUES = st.recursive(
     PLAIN | st.text(st.characters(codec="utf-8"), max_size=20),
-    lambda inner: st.lists(inner, max_size=20) | st.dictionaries(st.text(max_size=4), inner, max_size=20),
+    lambda inner: st.lists(inner, max_size=18) | st.dictionaries(st.text(max_size=4), inner, max_size=18),
+    max_leaves=30,
 )
 
 
+@settings(max_examples=60)
 @given(VALUES)
 def test_every_json_value_comes_back(value: Any) -> None:
     assert json.loads(json_of(packed_of(value))) == value

@@ -29,7 +29,7 @@ from tickstream.subscriptions import Channel
 
 FOLDER = Path(providers.__file__).parent / "fields"
 MOST = 400
-"""Messages of one kind: more of them prove nothing new."""
+"""Messages of a recording: more of them prove nothing new."""
 
 
 class Run(NamedTuple):
@@ -75,7 +75,7 @@ def declared(name: str) -> Mapping:
 def messages(run: Run) -> list[bytes]:
     packed = golden.DATA / f"{run.name}.jsonl.gz"
     lines = gzip.decompress(packed.read_bytes()).splitlines() if packed.exists() else golden.recorded(run.name)
-    return [line for line in lines if line][run.part][: MOST * 4]
+    return [line for line in lines if line][run.part][:MOST]
 
 
 def conversations() -> Iterator[tuple[str, str, dict[str, str], list[bytes]]]:
