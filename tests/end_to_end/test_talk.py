@@ -38,7 +38,7 @@ def test_fields_are_picked_and_ordered_alike_in_every_format() -> None:
 
 def test_without_fields_json_and_csv_have_the_same_ones_in_the_same_order() -> None:
     with serve() as server:
-        [line] = server.watched_here("EURUSD", "--count", "1").lines
+        [line] = server.watched_here("EUR/USD", "--count", "1").lines  # by another spelling: with `canonical`
         header, _ = server.watched_here("EURUSD", "--count", "1", "-o", "csv").lines
     assert tuple(event_of(line)) == tuple(header.split(",")) == wire_fields(Bar)
 
