@@ -74,7 +74,7 @@ def test_codes_that_there_are_not_are_named_and_the_others_go_on() -> None:
         result = assert_exit(thread.wait(), ExitCode.OK)
         assert result.summary["refused"] == ["NOSUCH"]
         assert {event["symbol"] for event in of_type(result.events, "trade")} == {"BTCUSDT"}
-        assert_exit(watched(server, "gold", ALLTICK_TOKEN="another").wait(), ExitCode.REFUSED)
+        assert_exit(watched(server, "goldd", ALLTICK_TOKEN="another").wait(), ExitCode.REFUSED)
 
 
 def test_a_capture_is_verified_and_played_back(tmp_path: Path) -> None:
