@@ -24,6 +24,8 @@ _QUOTED = re.compile(r'[,"\r\n]')
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠")
 """How a cell begins that a spreadsheet would run: OWASP, CSV Injection. Only text is looked at, so -1.5 stays -1.5."""
 _EMPTY = msgspec.Raw(b"")
+_ALWAYS_THERE = frozenset({"type", "provider", "symbol", "ts_recv"})
+"""What every market event has."""
 _CACHE_SIZE = 4096
 _MANY = 16
 """Texts that were not seen before, of one field in a batch."""
@@ -65,7 +67,9 @@ class CsvEncoder:
         if b"n" in lines:  # a search for one byte costs nothing, one for four as much as all the rest
             if len(self._columns) == 1 and b"[null]" in lines:
                 return self._cell_by_cell(layout, events)
-            lines = lines.replace(b",null", b",").replace(b"[null", b"[")
+            lines = lines.replace(b",null", b",")
+            if layout.may_begin_empty:
+                lines = lines.replace(b"[null", b"[")
         return lines.replace(b"[", layout.prefix).translate(None, b'"]')
 
     def _all_clean(self, texts: set[str | None]) -> bool:
@@ -110,6 +114,7 @@ class _Layout:
         """Events -> the values of their rows."""
         self.texts: list[Callable[[Event], str | None]] = _text_getters(kind, columns)
         """Getters of the fields shown that are text."""
+        self.may_begin_empty = columns[0] not in _ALWAYS_THERE
         if columns == wire_fields(kind):
             self.prefix = f"{kind.__struct_config__.tag},".encode()
             self.rows = _whole
