@@ -15,11 +15,12 @@ from tickstream.sinks.headlines import (
     counters_line,
     credits_line,
     notice_line,
+    provider_lines,
     session_line,
     title_line,
 )
 from tickstream.sinks.terminal import ASCII, Line
-from tickstream.status import SessionStatus
+from tickstream.status import ProviderStatus, RunStatus, SessionStatus
 
 
 def text(line: Line) -> str:
@@ -122,6 +123,42 @@ def test_of_several_sessions_the_worst_is_shown() -> None:
 
 def test_a_run_without_sessions_has_no_such_line() -> None:
     assert session_line([], None, now()) == []
+
+
+# --- several providers -----------------------------------------------------------------------------------------------
+
+
+def lines_of(meters: dict[str, CreditMeter | None], *sessions: SessionStatus, plan: str | None = None) -> list[str]:
+    """What is said of these providers, without the spaces at the end."""
+    status = RunStatus("LIVE", tuple(ProviderStatus(name, (), one) for name, one in meters.items()), list(sessions))
+    made = Boards.of(status)
+    made.add([Account(next(iter(meters)), START, plan)], 1000.0)
+    return [text(line).rstrip() for line in provider_lines(made, status, now())]
+
+
+def test_each_of_several_providers_has_a_line_with_its_own_sessions_plan_and_credits() -> None:
+    up, down = SessionStatus("tickatlas", 1, (), "up"), SessionStatus("tickatlas", 2, (), "down", retry_at=1004.0)
+    shown = lines_of({"tickatlas": meter(1000), "fcs": None}, up, down, SessionStatus("fcs", 3, (), "up"), plan="pro")
+    assert shown == [
+        "tickatlas  ○ reconnecting in 4 s · 1 of 2 sessions up · pro plan · 132 credits …",
+        "fcs        ● connected",
+    ]
+
+
+def test_credits_in_short_say_what_is_urgent() -> None:
+    used, soon = meter(1000), meter(410)
+    used.quota_exceeded(START)
+    shown = lines_of({"a": used, "b": soon, "c": meter(None), "d": CreditMeter()})
+    assert shown == [
+        "a  132 credits used, quota used up until Thu 00:00",
+        "b  132 credits used, 278 left, until 15:17",
+        "c  132 credits used",
+        "d  0 credits used",
+    ]
+
+
+def test_of_a_recording_of_several_providers_there_is_nothing_to_say() -> None:
+    assert lines_of({"tickatlas": None, "fcs": None}) == []
 
 
 # --- credits ---------------------------------------------------------------------------------------------------------

@@ -66,11 +66,12 @@ def provider_lines(boards: Boards, status: RunStatus, now: Now) -> list[Line]:
         name = clean(provider.name)
         sessions = [one for one in status.sessions if one.provider == provider.name]
         board = [one for one in boards.each if one.provider == provider.name]
-        between = (now.glyphs.dot, "dim")
-        line: Line = [(name + " " * (widest - cell_width(name) + 2), "bold"), *_worst(sessions, provider.credits, now)]
-        line += [between, (plan, "dim")] if (plan := _plan(board)) else []
-        line += [between, *_in_short(provider.credits, now)] if provider.credits else []
-        lines.append(both_ends(line, _ping(sessions), now.width, now.glyphs.ellipsis))
+        plan, meter = _plan(board), provider.credits
+        pieces = [_worst(sessions, meter, now), [(plan, "dim")] if plan else [], _in_short(meter, now) if meter else []]
+        said = [part for piece in pieces if piece for part in ((now.glyphs.dot, "dim"), *piece)][1:]
+        if said:  # of a recording there is nothing to say
+            line: Line = [(name + " " * (widest - cell_width(name) + 2), "bold"), *said]
+            lines.append(both_ends(line, _ping(sessions), now.width, now.glyphs.ellipsis))
     return lines
 
 
