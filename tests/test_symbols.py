@@ -278,7 +278,12 @@ def test_a_refused_symbol_comes_with_what_it_may_have_been(refused: list[str], n
     assert near_symbols(refused, PREFIXED) == near
 
 
+def test_what_may_be_a_ticker_is_sooner_a_slip_of_the_finger() -> None:
+    assert near_symbols(["GOLDD"], LOOSE._replace(alias=lambda meaning: f"{meaning.name}.US")) == "Did you mean GOLD?"
+
+
 def test_another_spelling_is_nearer_than_a_similar_word() -> None:
+    assert near_symbols(["XAUUSD"], LOOSE) == "Did you mean GOLD?"
     assert near_symbols(["NVDA"], LOOSE) == "Did you mean NVDA.US?"
 
 

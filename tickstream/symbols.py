@@ -122,7 +122,9 @@ def near_symbols(symbols: Sequence[str], form: SymbolForm) -> str:
 
 
 def _near(symbol: str, form: SymbolForm) -> str:
-    return _other_spelling(symbol, form) or did_you_mean(symbol, form.common)
+    spelled, similar = _other_spelling(symbol, form), did_you_mean(symbol, form.common)
+    meaning = parse(symbol)
+    return spelled or similar if meaning and meaning.sure else similar or spelled
 
 
 def _symbol(named: Named, form: SymbolForm) -> tuple[str, str | None]:
