@@ -110,6 +110,7 @@ def test_without_a_key_of_one_provider_nothing_connects() -> None:
         assert each["coinbase"].log == []
     assert_exit(result, ExitCode.CONFIG)
     assert "There is no key for Polygon" in result.err
+    assert "tickstream config set-key polygon" in result.err
 
 
 def test_a_symbol_that_one_provider_refuses_is_named_with_it_and_does_not_end_the_run() -> None:

@@ -53,7 +53,7 @@ def the_key(
         return None
     raise ConfigError(
         f"There is no key for {spec.title}.",
-        hint=f"Set {spec.key_env}, or run `tickstream config set-key`; `tickstream watch --demo` needs none.",
+        hint=f"Set {spec.key_env}, or run `tickstream config set-key {spec.name}`; --demo needs none.",
     )
 
 
