@@ -28,7 +28,7 @@ SymbolsFile = Annotated[
 ]
 Provider = Annotated[
     str | None,
-    typer.Option("--provider", "-p", metavar="NAME", help="Whose the symbols without PROVIDER: are.",
+    typer.Option("--provider", "-p", metavar="NAME", help="Whom to connect to for symbols without PROVIDER: in front.",
                  autocompletion=completion.providers, show_default=False),
 ]  # fmt: skip
 Channel = Annotated[
