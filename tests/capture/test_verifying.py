@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -135,6 +136,15 @@ def test_a_wildcard_is_no_symbol_once_anything_came_for_it() -> None:
     verifier.begin_file("x")
     verifier.take([quote("BTCUSD", 1), quote("ETHUSD", 1)])
     assert [one.symbol for one in verifier.series(expected)] == ["BTCUSD", "ETHUSD"]
+
+
+def test_the_same_is_twice_also_where_its_symbol_was_named_in_another_way() -> None:
+    verifier = Verifier(Rules(market_of=lambda _provider, _symbol: ALWAYS))
+    verifier.begin_file("x")
+    once = quote("BTCUSD", 1)
+    verifier.take([once, msgspec.structs.replace(once, canonical="BTCUSD")])
+    [report] = verifier.series()
+    assert (report.events, report.duplicates) == (2, 1)
 
 
 def test_a_gap_costs_a_book_once() -> None:

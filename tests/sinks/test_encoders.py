@@ -34,6 +34,7 @@ def market_events(draw: st.DrawFn) -> Event:
     """All market events, with any digits, texts, times, and fields missing."""
     maybe = st.none() | NUMBERS
     common: dict[str, Any] = {"symbol": draw(TEXTS), "ts_event": draw(st.none() | MOMENTS), "ts_recv": draw(MOMENTS)}
+    common["canonical"] = draw(st.none() | TEXTS)
     kind = draw(st.sampled_from("bqtsuo"))
     if kind in "su":
         sides = {"bids": draw(LEVELS), "asks": draw(LEVELS), "sequence": draw(st.none() | st.integers(0, 2**63))}
