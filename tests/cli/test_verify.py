@@ -157,6 +157,15 @@ def test_market_hours_can_be_ignored(file: Path) -> None:
     assert document(ignored)["series"][0]["missing"] == 48 * 60  # type: ignore[index]  # as above
 
 
+@pytest.mark.parametrize(("symbol", "missing"), [("XAUUSD", 0), ("EURUSD", 60), ("XAUTBTC", 60)])
+def test_metals_pause_for_an_hour_a_day_and_coins_named_like_them_do_not(file: Path, symbol: str, missing: int) -> None:
+    before, after = bars(symbol, [59]).replace("T14", "T20"), bars(symbol, [0]).replace("T14", "T22")
+    file.write_text(before + after.replace("T15", "T23"))
+    assert verify(file).code == (ExitCode.INCOMPLETE if missing else ExitCode.OK)
+    ignored = verify(file, "--market-hours", "ignore", "-o", "json")
+    assert document(ignored)["series"][0]["missing"] == 60  # type: ignore[index]  # a list of one
+
+
 def test_the_hours_and_ways_of_a_provider_are_those_it_declares(tmp_path: Path) -> None:
     weekend = bars("BTC/USD", [59]).replace("tickatlas", "kraken") * 2 + bars("BTC/USD", [59]).replace(
         "tickatlas", "kraken"

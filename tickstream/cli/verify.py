@@ -86,7 +86,7 @@ _CODES = {"complete": ExitCode.OK, "incomplete": ExitCode.INCOMPLETE, "unreadabl
 
 def _rules(market_hours: str, numbering: Numbering, begin: Timestamp | None, end: Timestamp | None) -> Rules:
     from tickstream.capture.verifying_series import Rules
-    from tickstream.markets import ALWAYS, market_of, pause_of
+    from tickstream.markets import ALWAYS, FOREX, market_of, pause_of
 
     def hours(provider: str, symbol: str) -> Market:
         if market_hours == "ignore":
@@ -94,8 +94,8 @@ def _rules(market_hours: str, numbering: Numbering, begin: Timestamp | None, end
         spec = _spec(provider)
         return market_of(symbol) if spec is None else spec.market_of(symbol)
 
-    def pause(_provider: str, symbol: str) -> Market | None:
-        return None if market_hours == "ignore" else pause_of(symbol)
+    def pause(provider: str, symbol: str) -> Market | None:
+        return pause_of(symbol) if hours(provider, symbol) is FOREX else None  # XAUT is a coin
 
     def once(provider: str) -> bool:
         spec = _spec(provider)
