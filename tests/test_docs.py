@@ -63,8 +63,15 @@ def provider() -> Iterator[str]:
         yield simulator.url
 
 
+@pytest.fixture(scope="module")
+def keyless() -> Iterator[str]:
+    """The URL of a Kraken."""
+    with Simulator(SimulatorOptions(provider="kraken", speed=30)) as simulator:
+        yield simulator.url
+
+
 @pytest.fixture
-def shell(provider: str, tmp_path: Path) -> dict[str, str]:
+def shell(provider: str, keyless: str, tmp_path: Path) -> dict[str, str]:
     """The environment of an example: `tickstream` in the PATH, the config of the README, a key."""
     (tmp_path / "home").mkdir()
     place = tmp_path / "config.toml"
@@ -75,6 +82,7 @@ def shell(provider: str, tmp_path: Path) -> dict[str, str]:
         "HOME": str(tmp_path / "home"),
         "TICKSTREAM_CONFIG": str(place),
         "TICKSTREAM_TICKATLAS_URL": provider,
+        "TICKSTREAM_KRAKEN_URL": keyless,
         "TICKATLAS_API_KEY": "tk_example",
     }
 
@@ -256,6 +264,17 @@ def test_the_credits_are_what_is_computed() -> None:
                     refuse(plan, symbols)
             else:
                 assert int(cell.replace(",", "")) == estimate(plan, Usage(symbols)).per_day
+
+
+def test_the_providers_are_all_there() -> None:
+    rows = readme.table("`--provider`", "who it is", "`--channel`, the default first", "key")
+    assert [row[0].strip("`") for row in rows] == providers.names()
+    for name, title, channels, key in rows:
+        spec = providers.load(name.strip("`"))
+        assert title == f"[{spec.title}]({spec.site})"
+        assert channels == ", ".join(spec.channels)
+        assert ("no" if spec.key_env is None else spec.key_env) in key
+        assert ("demo key" in key) is (spec.demo_key is not None)
 
 
 def test_the_spellings_are_the_providers_own() -> None:
