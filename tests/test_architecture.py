@@ -94,12 +94,18 @@ class Module:
     def tree(self) -> ast.Module:
         return ast.parse(self.text)
 
-    def imports(self) -> Iterator[tuple[int, str, bool]]:
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """All of the tree: walked once, since each rule looks at them."""
+        return list(ast.walk(self.tree))
+
+    @cached_property
+    def imports(self) -> list[tuple[int, str, bool]]:
         """Line, absolute name, and whether it is imported when the module is."""
-        yield from _imports(self.tree, at_import=True)
+        return list(_imports(self.tree, at_import=True))
 
     def functions(self) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-        return (node for node in ast.walk(self.tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+        return (node for node in self.nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
 
 
 def _imports(node: ast.AST, *, at_import: bool) -> Iterator[tuple[int, str, bool]]:
@@ -153,7 +159,7 @@ def test_every_folder_has_its_layer() -> None:
 def test_imports_go_down_only() -> None:
     found = []
     for module in MODULES:
-        for line, name, _ in module.imports():
+        for line, name, _ in module.imports:
             if not name.startswith("tickstream."):
                 continue
             area = name.split(".")[1]
@@ -165,13 +171,13 @@ def test_imports_go_down_only() -> None:
 
 
 def test_the_exception_for_sideways_imports_is_needed() -> None:
-    used = {(module.area, imported_module(name)) for module in MODULES for _, name, _ in module.imports()}
+    used = {(module.area, imported_module(name)) for module in MODULES for _, name, _ in module.imports}
     assert set(SIDEWAYS) <= used
 
 
 def test_no_module_needs_itself_to_be_imported() -> None:
     graph = {
-        module.name: {imported_module(name) for _, name, now in module.imports() if now} & NAMES - {module.name}
+        module.name: {imported_module(name) for _, name, now in module.imports if now} & NAMES - {module.name}
         for module in MODULES
     }
     done: set[str] = set()
@@ -191,11 +197,11 @@ def test_no_module_needs_itself_to_be_imported() -> None:
 def test_pure_modules_touch_nothing_outside(module: Module) -> None:
     found = [
         f"line {line}: imports {name}"
-        for line, name, _ in module.imports()
+        for line, name, _ in module.imports
         if ((root := name.split(".")[0]) in IMPURE_IMPORTS or name in IMPURE_ATTRIBUTES)
         and (module.inside, root) not in PURE_EXCEPT
     ]
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Attribute) and ast.unparse(node) in IMPURE_ATTRIBUTES:
             found.append(f"line {node.lineno}: {ast.unparse(node)}")
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in IMPURE_CALLS:
@@ -205,7 +211,7 @@ def test_pure_modules_touch_nothing_outside(module: Module) -> None:
 
 def test_only_the_transport_knows_websocket_client() -> None:
     found = {
-        module.inside for module in MODULES for _, name, _ in module.imports() if name.split(".")[0] == "websocket"
+        module.inside for module in MODULES for _, name, _ in module.imports if name.split(".")[0] == "websocket"
     }
     assert found == {"session/transport.py"}
 
@@ -214,7 +220,7 @@ def test_heavy_packages_are_imported_where_they_are_used() -> None:
     found = [
         f"{module.inside}:{line} imports {name}"
         for module in MODULES
-        for line, name, at_import in module.imports()
+        for line, name, at_import in module.imports
         if at_import and name.split(".")[0] in (LAZY_IN_CLI if module.area == "cli" else LAZY)
     ]
     complain(found, "import inside the function that needs it")
@@ -224,7 +230,7 @@ def test_nothing_is_left_to_be_written() -> None:
     found = [
         f"{module.inside}:{node.lineno}"
         for module in MODULES
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.Raise) and node.exc is not None and "NotImplemented" in ast.unparse(node.exc)
     ]
     complain(found, "what every subclass has to do is an abstract method")
@@ -234,7 +240,7 @@ def test_the_library_never_prints() -> None:
     found = [
         f"{module.inside}:{node.lineno}"
         for module in MODULES
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("print", "breakpoint")
     ]
     complain(found, "stdout is data, and belongs to Environment and the sinks")
@@ -244,7 +250,7 @@ def test_only_the_entry_point_exits() -> None:
     found = [
         f"{module.inside}:{node.lineno} {ast.unparse(node.func)}"
         for module in MODULES
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("sys.exit", "exit", "quit", "os._exit", "os.abort")
     ]
     allowed = ("__main__.py", "cli/signals.py")  # the second signal ends at once
@@ -285,7 +291,7 @@ def _documented_once() -> set[str]:
     return {
         child.name
         for module in MODULES
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.ClassDef) and {"Protocol", "ABC"} & {ast.unparse(base) for base in node.bases}
         for child in node.body
         if isinstance(child, ast.FunctionDef) and ast.get_docstring(child)
