@@ -210,9 +210,7 @@ def test_pure_modules_touch_nothing_outside(module: Module) -> None:
 
 
 def test_only_the_transport_knows_websocket_client() -> None:
-    found = {
-        module.inside for module in MODULES for _, name, _ in module.imports if name.split(".")[0] == "websocket"
-    }
+    found = {module.inside for module in MODULES for _, name, _ in module.imports if name.split(".")[0] == "websocket"}
     assert found == {"session/transport.py"}
 
 
