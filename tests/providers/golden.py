@@ -68,6 +68,30 @@ def as_lines(events: list[Event]) -> bytes:
     return JsonEncoder(None, "iso", events=True).encode(events)
 
 
+def account(name: str, channel: Channel, **settings: str) -> str:
+    """What becomes of each message by itself, a line for each event or error, behind the number of the message."""
+    lines = []
+    for number, message in enumerate(recorded(name), 1):
+        made = protocol(name, channel, settings=settings)
+        ending = ""
+        try:
+            made.receive([message], EVENING, 0.0)
+        except TickstreamError as error:
+            ending = f"{type(error).__name__}: {error.message}"
+        told = [*as_lines(list(made.take_events())).decode().splitlines(), *([ending] if ending else [])]
+        told += [f"set aside: {one.reason}" for one in made.take_quarantined()]
+        lines += [f"{number} {line}" for line in told or ["-"]]
+    return "\n".join(lines) + "\n"
+
+
+def kept_account(name: str, channel: Channel, text: str | None = None) -> str:
+    """The one that was checked by eye; `text` writes it anew."""
+    path = DATA / f"{name}.{channel}.txt"
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    return path.read_text(encoding="utf-8")
+
+
 def torn(messages: list[bytes]) -> st.SearchStrategy[bytes]:
     """One of these messages with some bytes cut out and others put in."""
     places = st.integers(0, max(map(len, messages)))
