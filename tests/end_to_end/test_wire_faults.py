@@ -39,7 +39,7 @@ def test_it_ends_as_it_should_and_loses_nothing_that_was_sent(name: str, laborat
         assert len(set(got)) == len(got)
     if trial.code is ExitCode.OK:
         assert len(got) >= COUNT
-        assert connections == (1 if name in CONNECTED_ONCE else 2)
+        assert connections == (1 if name in CONNECTED_ONCE else 2), of_type(result.events, "session")
     elif trial.code is not ExitCode.NO_DATA:
         assert connections == 1, "no retry mends it"
         assert auth_frames <= 1
