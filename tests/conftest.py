@@ -16,6 +16,14 @@ settings.register_profile("no hurry", deadline=None)  # a slow machine is no fau
 settings.register_profile("measured", deadline=None, max_examples=40)  # counting branches takes several times as long
 settings.load_profile("measured" if os.environ.get("CI") else "no hurry")
 
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many again as there are cores: half of what the tests do is waiting."""
+    cores = os.cpu_count() or 1
+    return cores + cores // 2
+
+
 _OURS = ("TICKSTREAM_", "TICKATLAS_", "_TICKSTREAM_")
 _OUTSIDE = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "NO_COLOR", "FORCE_COLOR", "SSLKEYLOGFILE"})
 
