@@ -94,6 +94,7 @@ def _until_idle(bench: Bench, command: list[str], **more: Any) -> tuple[float, f
             time.sleep(0.005)
             if (now := child.cpu_s()) > worked + TICK_S / 2:
                 worked, busy_until = now, time.monotonic()
+        child.rss_kib()  # the peak is remembered, and cannot be asked for afterwards
         child.interrupt()
         used = child.wait()
         if used.code != 130:
