@@ -22,10 +22,10 @@ SPINS = 500_000
 
 
 @contextmanager
-def on_core(core: int) -> Iterator[None]:
-    """What this thread starts meanwhile runs on this core only."""
+def on_core(core: int | None) -> Iterator[None]:
+    """What this thread starts meanwhile runs on this core only; None: on any."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, _CORES if core is None else {core})
     try:
         yield
     finally:

@@ -47,7 +47,7 @@ class Child:
         stdin: int | IO[bytes] = subprocess.DEVNULL,
         stdout: int | IO[bytes] = subprocess.DEVNULL,
         stderr: int | IO[bytes] | None = None,
-        core: int = CLIENT_CORE,
+        core: int | None = CLIENT_CORE,
         session: bool = False,
     ) -> None:
         self._said = TemporaryFile()  # noqa: SIM115 - `close` closes it

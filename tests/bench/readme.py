@@ -47,7 +47,11 @@ def section(results: Results, about: dict[str, object]) -> str:
         peak = results[memory.NAME]["peak_kib"] / 1024
         notes.append(f"Five million messages in one run take {peak:.0f} MiB at their peak.")
     if (captured := capturing.ratio(results, "jsonl")) is not None:
-        notes.append(f"`capture` writes its files at {captured:.2f} times the rate of `watch -o jsonl > file`.")
+        on_one = capturing.ratio(results, "jsonl-1") or 0.0
+        notes.append(
+            f"`capture` writes its files at {captured:.2f} times the rate of `watch -o jsonl > file`"
+            f" ({on_one:.2f} times where both have but one core)."
+        )
     missed = [goal.what for goal in goals.GOALS if goal.met(results) is False]
     if missed:
         notes.append(f"Not where we want it yet: {'; '.join(missed)}.")

@@ -2,7 +2,8 @@
 
 Twenty symbols, each once a minute, since a capture leaves out what it has; a file for each, whatever the day. Neither
 program is told when to end: the work is done when the process, after the last byte was sent, has nothing to do any
-more.
+more. They run as they would for a user, on whatever core is free, since a capture's writer (hashes, compression, files)
+is a thread of its own; and, to compare, on one core.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from statistics import median
 from typing import Any
 
 from tests.bench.bench import Bench, Results
-from tests.bench.machine import TICK_S
+from tests.bench.machine import CLIENT_CORE, TICK_S
 from tests.bench.processes import Child, Failed
 from tests.bench.quotes import TWENTY
 from tests.bench.report import Table, number
 
 NAME = "capturing"
-MESSAGES = 300_000
+MESSAGES = 1_000_000
 IDLE_S = 0.3
 BASE = "watch"
 
@@ -36,6 +37,9 @@ class Way:
     title: str
     more: tuple[str, ...] = ()
     template: str = "{symbol}"
+    base: str = BASE
+    """What its ratio is to."""
+    core: int | None = None
 
 
 WAYS = {
@@ -45,6 +49,8 @@ WAYS = {
     "zstd": Way("capture --compress zstd", ("--compress", "zstd")),
     "raw": Way("capture -o raw", ("-o", "raw"), "{provider}"),
     "csv": Way("capture -o csv", ("-o", "csv")),
+    "watch-1": Way("watch -o jsonl > file, on one core", base="watch-1", core=CLIENT_CORE),
+    "jsonl-1": Way("capture, on one core", base="watch-1", core=CLIENT_CORE),
 }
 
 
@@ -64,27 +70,27 @@ def measure(bench: Bench, name: str) -> dict[str, float]:
     folder = bench.work / "capture"
     url = bench.provider.url(count, distinct=count)
     begin = [sys.executable, "-m", "tickstream"]
-    if name == BASE:
+    way = WAYS[name]
+    if way.base == name:
         folder.mkdir()
         with (folder / "output").open("wb") as file:
-            used = _until_idle(bench, [*begin, "watch", *TWENTY, "--url", url, "-o", "jsonl", "-q"], stdout=file)
+            used = _until_idle(bench, [*begin, "watch", *TWENTY, "--url", url, "-o", "jsonl", "-q"], way, stdout=file)
         kept = (folder / "output").read_bytes().count(b"\n")
     else:
         used = _until_idle(
-            bench,
-            [*begin, "capture", *TWENTY, "--url", url, "--to", f"{folder}/{WAYS[name].template}", *WAYS[name].more],
+            bench, [*begin, "capture", *TWENTY, "--url", url, "--to", f"{folder}/{way.template}", *way.more], way
         )
         kept = _captured(folder)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.name != "manifest.jsonl")
     shutil.rmtree(folder)
     if kept != count:
-        raise Failed(f"{WAYS[name].title}: {kept} events for {count} messages")
+        raise Failed(f"{way.title}: {kept} events for {count} messages")
     return {"rate": count / used[0], "cpu_us": used[1] / count * 1e6, "peak_kib": used[2], "bytes": size / count}
 
 
-def _until_idle(bench: Bench, command: list[str], **more: Any) -> tuple[float, float, int]:
+def _until_idle(bench: Bench, command: list[str], way: Way, **more: Any) -> tuple[float, float, int]:
     """Seconds and CPU seconds of the work, and the peak memory."""
-    with Child(command, bench.env, **more) as child:
+    with Child(command, bench.env, core=way.core, **more) as child:
         bench.provider.expect("ready", child)
         before = child.cpu_s()
         begin = bench.provider.expect("begin", child)["at"]
@@ -110,7 +116,7 @@ def _captured(folder: Path) -> int:
 def ratio(results: Results, who: str, name: str = "rate") -> float | None:
     """The median over the rounds of one figure as a multiple of the base's."""
     rounds = results.get(NAME, {}).get("rounds", ())
-    return median(one[who][name] / one[BASE][name] for one in rounds) if rounds else None
+    return median(one[who][name] / one[WAYS[who].base][name] for one in rounds) if rounds else None
 
 
 def table(results: Results) -> Table:
