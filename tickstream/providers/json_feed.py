@@ -129,7 +129,7 @@ class JsonFeed(FeedProtocol, Generic[Message]):
     def _take(self, message: Message, payload: bytes, ts_recv: Timestamp, now: float) -> None:
         try:
             self.on_message(message, payload, ts_recv, now)
-        except ValueError as reason:
+        except UNDECODABLE as reason:
             self.quarantine(payload, str(reason))
 
     def _receive_one(self, payload: bytes, ts_recv: Timestamp, now: float) -> None:

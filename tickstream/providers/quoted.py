@@ -22,6 +22,7 @@ _MARKS = b"--T::.Z"
 
 _array = msgspec.json.Decoder(list[Number])
 _integers = msgspec.json.Decoder(list[int])
+_NONE_OF_IT = (TypeError, ValueError, msgspec.MsgspecError)  # which was no ValueError in msgspec 0.20
 
 
 def numbers(texts: Sequence[str]) -> list[Number] | None:
@@ -31,7 +32,7 @@ def numbers(texts: Sequence[str]) -> list[Number] | None:
         if not all_plain((joined,)):
             return None
         found = _array.decode(b"[" + joined + b"]")  # a grammar check and the taking apart, both in C
-    except (TypeError, ValueError):  # one is null, is not ASCII, or is no number
+    except _NONE_OF_IT:  # one is null, is not ASCII, or is no number
         return None
     return found if len(found) == len(texts) else None
 
