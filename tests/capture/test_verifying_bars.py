@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from tests.capture.planned import FRIDAY, MINUTE, SUNDAY, WALL, bar
@@ -11,6 +12,7 @@ from tickstream.capture.verifying_report import Finding, SeriesReport
 from tickstream.capture.verifying_series import Key, Reach, Rules
 from tickstream.events import Bar, Gap, GapReason
 from tickstream.markets import ALWAYS, FOREX, METALS_PAUSE, US_EQUITIES, Market
+from tickstream.numbers import number
 from tickstream.timestamps import NS_PER_SECOND, Timestamp
 
 WEEK_END = FRIDAY + 60 * MINUTE
@@ -34,8 +36,8 @@ def report(
     limits = {name: Timestamp(at) for name, at in bounds.items()}
     rules = Rules(market_of=lambda *_: market, pause_of=lambda *_: pause, max_spans=max_spans, **limits)
     series = BarSeries(Key("tickatlas", "EURUSD", "bar", interval), rules, gaps or GapRecords())
-    for number, events in enumerate(files):
-        series.begin_file(f"{number}.jsonl")
+    for place, events in enumerate(files):
+        series.begin_file(f"{place}.jsonl")
         series.take(events)
     return series.report(reach)
 
@@ -112,10 +114,6 @@ def test_examples_are_limited_and_counts_are_not() -> None:
 
 
 def test_crossed_bars_are_reported_and_do_not_make_it_incomplete() -> None:
-    import msgspec
-
-    from tickstream.numbers import number
-
     good, bad = minutes(SUNDAY, 0, 1)
     found = report([good, msgspec.structs.replace(bad, bid=number("1.2"))])
     assert (found.crossed, found.complete) == (1, True)
@@ -148,9 +146,26 @@ def test_of_providers_that_repeat_bars_only_closed_ones_count_as_twice() -> None
     assert series.report(None).duplicates == 1
 
 
-def test_bars_without_a_time_cannot_be_placed() -> None:
-    import msgspec
+def test_a_finished_bar_that_comes_again_with_other_values_is_a_correction_where_the_provider_makes_them() -> None:
+    def of(provider: str, *events: Bar) -> SeriesReport:
+        rules = Rules(market_of=lambda *_: ALWAYS, bars_once=lambda provider: provider != "alpaca")
+        series = BarSeries(Key(provider, "AAPL", "bar", "1m"), rules, GapRecords())
+        series.begin_file("x")
+        series.take(list(events))
+        return series.report(None)
 
+    first, second = bar("AAPL", SUNDAY), bar("AAPL", SUNDAY + MINUTE)
+    corrected = msgspec.structs.replace(first, volume=number("1000"))
+    found = of("alpaca", first, second, corrected, msgspec.structs.replace(second, volume=number("7")))
+    assert (found.revised, found.duplicates, found.out_of_order, found.complete) == (2, 0, 0, True)
+    again = of("alpaca", first, corrected, corrected)
+    assert (again.revised, again.duplicates) == (1, 1)
+    assert of("tickatlas", first, corrected).duplicates == 1
+    late = of("alpaca", *(bar("AAPL", SUNDAY + at * MINUTE) for at in range(100)), corrected)
+    assert (late.revised, late.duplicates) == (0, 1)
+
+
+def test_bars_without_a_time_cannot_be_placed() -> None:
     events = [*minutes(SUNDAY, 0, 1), msgspec.structs.replace(bar("EURUSD", SUNDAY), ts_event=None)]
     found = report(events)
     assert (found.events, found.untimed, found.duplicates, found.complete) == (3, 1, 0, False)

@@ -20,6 +20,9 @@ LIVE_WITHIN_NS = 10 * NS_PER_MINUTE
 """Between the close of a bar and its reception in a live capture, clocks being off. Simulations are further."""
 _time = attrgetter("ts_event")
 _closed = attrgetter("closed")
+_values = attrgetter("open", "high", "low", "close", "volume", "bid", "ask")
+REVISED_WITHIN = 64
+"""Bars: a provider that corrects one does so while it is among the latest. Alpaca: half a minute later."""
 
 
 def interval_ns(text: str) -> int | None:
@@ -38,7 +41,9 @@ class BarSeries(Series):
         self._finished = NumberCheck(self._step, self.note, rules.max_spans)
         self._provisional = NumberCheck(self._step, lambda *_: None, rules.max_spans)
         self._pause = rules.pause_of(key.provider, key.symbol)
-        self._unfinished = self._untimed = 0
+        self._unfinished = self._untimed = self._revised = 0
+        self._latest: dict[Timestamp | None, tuple[bytes, ...]] | None = None if rules.bars_once(key.provider) else {}
+        """Start -> values of the latest finished bars, of providers that may correct them."""
         self._may_change = frozenset({False} if rules.bars_once(key.provider) else {False, None})
         """What `closed` is of candles that are still being made: they come again and again."""
 
@@ -55,10 +60,29 @@ class BarSeries(Series):
             events = [event for event in events if _closed(event) not in self._may_change]
             self._unfinished += len(updates)
             self._provisional.take(list(map(_time, updates)), updates)
+        if self._latest is not None:
+            events = self._unrevised(events, self._latest)
         if events:
             self._finished.take(list(map(_time, events)), events)
         for one in self._finished.take_breaks():
             self._owed(one.last + 1, one.first, one.left, one.right)
+
+    def _unrevised(
+        self, events: Sequence[MarketEvent], latest: dict[Timestamp | None, tuple[bytes, ...]]
+    ) -> list[MarketEvent]:
+        """Those that are no correction of a bar that came before. The same bar again, unchanged, is none."""
+        first: list[MarketEvent] = []
+        for event in events:
+            values = tuple(bytes(value or b"") for value in _values(event))
+            before = latest.setdefault(event.ts_event, values)
+            if before == values:
+                first.append(event)
+            else:
+                latest[event.ts_event] = values
+                self._revised += 1
+            if len(latest) > REVISED_WITHIN:
+                del latest[next(iter(latest))]
+        return first
 
     def report(self, reach: Reach | None) -> SeriesReport:
         check = self._finished if self._finished.spans.count or not self._unfinished else self._provisional
@@ -81,7 +105,12 @@ class BarSeries(Series):
         expected = spans.count + self.missing if self.countable else None
         unfinished = self._unfinished if check is self._finished else 0
         return self.made(
-            counted_by="ts_event", expected=expected, uncertain=uncertain, untimed=self._untimed, unfinished=unfinished
+            counted_by="ts_event",
+            expected=expected,
+            uncertain=uncertain,
+            untimed=self._untimed,
+            unfinished=unfinished,
+            revised=self._revised,
         )
 
     @property

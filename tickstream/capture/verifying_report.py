@@ -74,6 +74,8 @@ class SeriesReport(msgspec.Struct, frozen=True, kw_only=True):
     """Bars without a time: they cannot be placed."""
     unfinished: int = 0
     """Bars that were to change still (`closed` false), in series that have finished ones."""
+    revised: int = 0
+    """Finished bars that came again with other values, of providers that correct them (a late trade)."""
     gaps: int = 0
     holes: tuple[Hole, ...] = ()
     more_holes: int = 0
