@@ -17,7 +17,8 @@ from tickstream.keys import Secret
 from tickstream.providers.base import ConnectRequest
 from tickstream.session.dialling import DialStopped
 from tickstream.session.frames import FrameBatch
-from tickstream.session.transport import DialOptions, Transport, dial
+from tickstream.session.reaching import DialOptions
+from tickstream.session.transport import Transport, dial
 
 KEY = "tk_canary_0123456789"
 Script = Callable[[Peer], object]

@@ -17,7 +17,8 @@ import resource, sys, threading
 from tickstream.clock import SystemClock
 from tickstream.errors import ProtocolViolation
 from tickstream.providers.base import ConnectRequest
-from tickstream.session.transport import DialOptions, dial
+from tickstream.session.reaching import DialOptions
+from tickstream.session.transport import dial
 
 transport = dial(ConnectRequest(sys.argv[1]), DialOptions(), SystemClock(), threading.Event())
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -16,8 +16,9 @@ from tickstream.clock import SystemClock
 from tickstream.errors import ConfigError, HandshakeError, TlsError
 from tickstream.keys import Secret
 from tickstream.providers.base import ConnectRequest
+from tickstream.session.reaching import DialOptions
 from tickstream.session.tls import Handshake
-from tickstream.session.transport import DialOptions, Transport, dial
+from tickstream.session.transport import Transport, dial
 from tickstream.tls_pins import TlsPin
 
 pytestmark = pytest.mark.usefixtures("no_threads_left")

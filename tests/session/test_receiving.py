@@ -18,7 +18,8 @@ from tickstream.clock import SystemClock
 from tickstream.errors import SessionStale
 from tickstream.providers.base import ConnectRequest
 from tickstream.session.frames import BINARY, CONTINUATION, PING, PONG, TEXT, Control, encode_frame
-from tickstream.session.transport import DialOptions, dial
+from tickstream.session.reaching import DialOptions
+from tickstream.session.transport import dial
 
 pytestmark = pytest.mark.usefixtures("no_threads_left")
 

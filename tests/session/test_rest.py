@@ -19,8 +19,9 @@ from tickstream.events import Event
 from tickstream.providers.base import ConnectRequest
 from tickstream.providers.rest import AsksRest, RestAnswer, RestRequest
 from tickstream.session import rest
+from tickstream.session.reaching import DialOptions
 from tickstream.session.rest import MAX_ANSWER, RestDesk
-from tickstream.session.transport import DialOptions, dial
+from tickstream.session.transport import dial
 from tickstream.timestamps import Timestamp
 
 pytestmark = pytest.mark.usefixtures("no_threads_left")

@@ -18,7 +18,8 @@ from tickstream.keys import Secret
 from tickstream.providers.base import ConnectRequest
 from tickstream.session import transport as transport_module
 from tickstream.session.frames import PING, PONG, Control
-from tickstream.session.transport import DialOptions, dial
+from tickstream.session.reaching import DialOptions
+from tickstream.session.transport import dial
 
 pytestmark = pytest.mark.usefixtures("no_threads_left")
 

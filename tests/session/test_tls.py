@@ -18,8 +18,9 @@ from tests.session.connecting import KEY, addresses, assert_stops_at_once, conne
 from tickstream.clock import SystemClock
 from tickstream.errors import ConfigError, HandshakeError, TlsError
 from tickstream.providers.base import ConnectRequest
+from tickstream.session.reaching import DialOptions
 from tickstream.session.tls import Handshake
-from tickstream.session.transport import DialOptions, dial
+from tickstream.session.transport import dial
 
 pytestmark = pytest.mark.usefixtures("no_threads_left")
 

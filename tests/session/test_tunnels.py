@@ -17,7 +17,8 @@ from tickstream.clock import SystemClock
 from tickstream.errors import ConfigError, NetworkError
 from tickstream.keys import Secret
 from tickstream.providers.base import ConnectRequest
-from tickstream.session.transport import DialOptions, dial
+from tickstream.session.reaching import DialOptions
+from tickstream.session.transport import dial
 
 QUICK: dict[str, Any] = {
     "resolve_timeout_s": 0.3, "tcp_timeout_s": 0.3, "tls_timeout_s": 0.3, "upgrade_timeout_s": 0.3,

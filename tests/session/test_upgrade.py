@@ -28,7 +28,8 @@ from tickstream.errors import (
 )
 from tickstream.keys import Secret
 from tickstream.providers.base import ConnectRequest
-from tickstream.session.transport import DialOptions, dial
+from tickstream.session.reaching import DialOptions
+from tickstream.session.transport import dial
 
 pytestmark = pytest.mark.usefixtures("no_threads_left")
 

@@ -13,7 +13,7 @@ from tickstream.providers.base import ProviderSpec
 from tickstream.session.urls import is_loopback, parse_target
 
 if TYPE_CHECKING:
-    from tickstream.session.transport import DialOptions
+    from tickstream.session.reaching import DialOptions
 
 DEMO_KEY = "demo"
 
@@ -64,7 +64,7 @@ def the_settings(settings: config.Config, spec: ProviderSpec) -> dict[str, str]:
 
 def dial_options(env: Environment, options: FeedOptions) -> DialOptions:
     """How to connect."""
-    from tickstream.session.transport import DialOptions
+    from tickstream.session.reaching import DialOptions
 
     return DialOptions(
         ca_file=str(options.ca_file) if options.ca_file else None,

@@ -52,8 +52,6 @@ from tickstream.session.tls import Handshake
 from tickstream.session.upgrade import BODY_TIMEOUT_S, GuardedSocket, header_lines, upgrade_error
 from tickstream.session.urls import Target, parse_target
 
-__all__ = ["DialOptions", "Transport", "dial"]
-
 SEND_TIMEOUT_S = 10.0
 """A server that does not take a message of ours within this time is gone."""
 CLOSE_REPLY_TIMEOUT_S = 0.5

@@ -13,7 +13,6 @@ import msgspec
 
 from tickstream.events import Bar, BookSnapshot, BookUpdate, Level, MarketEvent, Quote, Trade
 from tickstream.numbers import Number, decimal, number
-from tickstream.order_book import OrderBook
 from tickstream.providers.alpaca import (
     AUTH_TIMEOUT_S,
     CONNECTION_LIMIT,
@@ -26,6 +25,7 @@ from tickstream.providers.alpaca import (
 )
 from tickstream.providers.alpaca_msgpack import time_text
 from tickstream.simulator.alpaca_packing import PackingConversation
+from tickstream.simulator.books import RecordedBooks, with_changes
 from tickstream.simulator.counterpart import Counterpart
 from tickstream.simulator.faults import FaultKind
 from tickstream.simulator.handshake import Request
@@ -297,14 +297,7 @@ class AlpacaConversation(PackingConversation):
 
     def wanted(self, due: Round) -> list[Push]:
         """The pushes that are subscribed; of a book, what changes in it."""
-        found = []
-        for one in super().wanted(due):
-            if isinstance(one.item, BookSnapshot):
-                if payload := self._books[one.item.symbol].message(one.item):
-                    found.append(push_of(one.item, one.topic, payload))
-            else:
-                found.append(one)
-        return found
+        return with_changes(super().wanted(due), lambda _, book: self._books[book.symbol].message(book))
 
     def push(self, item: Item) -> Push:
         """The push of an event."""
@@ -340,7 +333,7 @@ class Alpaca(Counterpart):
     def __init__(self, options: SimulatorOptions, source: MarketSource, first_ns: int) -> None:
         super().__init__(options, source, first_ns)
         self._tape = Tape(SPEC.name, source.step_ns or NS_PER_SECOND)
-        self._books: dict[str, OrderBook] = {}
+        self._books = RecordedBooks()
         self._late: dict[str, Bar] = {}
         """The last minute of each symbol, until it has come once more."""
 
@@ -370,7 +363,7 @@ class Alpaca(Counterpart):
                 events += [minute, day]
             return events
         if isinstance(item, BookSnapshot | BookUpdate):
-            return [self._whole(item)]
+            return [self._books.after(item)]
         known = isinstance(item, Quote | Trade) or (isinstance(item, Bar) and item.interval in INTERVALS)
         return [item] if known else []
 
@@ -383,13 +376,6 @@ class Alpaca(Counterpart):
         if candle.open_ns // MINUTE_NS % 2 == 0 or late.volume is None:
             return None
         return msgspec.structs.replace(late, volume=number(str(decimal(late.volume) + LATE_SIZE)))
-
-    def _whole(self, change: BookSnapshot | BookUpdate) -> MarketEvent:
-        """The book after a recorded change."""
-        book = self._books.setdefault(change.symbol, OrderBook())
-        (book.replace if isinstance(change, BookSnapshot) else book.apply)(change.bids, change.asks)
-        bids, asks = book.depth()
-        return BookSnapshot(change.provider, change.symbol, change.ts_event, change.ts_recv, bids, asks)
 
 
 COUNTERPART = Alpaca

@@ -16,9 +16,9 @@ import msgspec
 
 from tickstream import numbers
 from tickstream.events import Bar, BookSnapshot, BookUpdate, Level, MarketEvent, Quote, Trade
-from tickstream.order_book import OrderBook
 from tickstream.providers.binance import INTERVALS, SPEC
 from tickstream.session.frames import PING, encode_frame
+from tickstream.simulator.books import RecordedBooks
 from tickstream.simulator.conversation import Conversation
 from tickstream.simulator.counterpart import Counterpart
 from tickstream.simulator.faults import LOST, FaultKind
@@ -271,7 +271,7 @@ class Binance(Counterpart):
         self._tape = Tape(SPEC.name, source.step_ns or NS_PER_SECOND, written)
         self._streams: dict[str, dict[str, None]] = {}
         """Symbol -> the streams that somebody wants, or wanted."""
-        self._books: dict[str, OrderBook] = {}
+        self._books = RecordedBooks()
         self._updated: dict[str, BookSnapshot] = {}
         """Symbol -> its book at the last update."""
 
@@ -328,12 +328,9 @@ class Binance(Counterpart):
         return [item] if isinstance(item, Quote | Trade | Bar) else []
 
     def _whole(self, change: BookSnapshot | BookUpdate) -> MarketEvent:
-        """The book after a recorded change."""
-        book = self._books.setdefault(change.symbol, OrderBook())
-        (book.replace if isinstance(change, BookSnapshot) else book.apply)(change.bids, change.asks)
-        bids, asks = book.depth()
-        ts, sequence = (change.ts_event, change.ts_recv), change.sequence or _ms(change.ts_recv)
-        return BookSnapshot(change.provider, change.symbol, *ts, bids, asks, sequence)
+        """The book after a recorded change, with a number in any case."""
+        whole = self._books.after(change)
+        return msgspec.structs.replace(whole, sequence=change.sequence or _ms(change.ts_recv))
 
 
 def _changes(before: Sequence[Level], after: Sequence[Level]) -> list[tuple[str, str]]:

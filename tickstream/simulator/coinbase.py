@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 import msgspec
 
 from tickstream.events import Bar, BookSnapshot, BookUpdate, MarketEvent, OrderUpdate, Quote, Trade
-from tickstream.order_book import OrderBook
 from tickstream.providers.coinbase import ALIASES, NEED_KEY, NO_KEY, SIGNATURE, SPEC, Credentials
+from tickstream.simulator.books import RecordedBooks, with_changes
 from tickstream.simulator.coinbase_advanced import HEARTBEATS, TOPICS, AdvancedTalk, problem
 from tickstream.simulator.coinbase_messages import (
     INSTRUMENTS,
@@ -237,14 +237,12 @@ class CoinbaseConversation(Conversation):
 
     def wanted(self, due: Round) -> list[Push]:
         """The pushes that are subscribed; of a book, what changes in it."""
-        found = []
-        for one in super().wanted(due):
-            if isinstance(one.item, BookSnapshot):
-                if payload := self._change(self._books[one.topic], one.item):
-                    found.append(push_of(one.item, one.topic, payload))
-            else:
-                found.append(one if self._advanced is None else self.push(one.item))
-        return found
+        numbered = self._advanced is not None
+        pushes = (  # one after the other, for they are numbered through
+            self.push(one.item) if numbered and not isinstance(one.item, BookSnapshot) else one
+            for one in super().wanted(due)
+        )
+        return with_changes(pushes, lambda topic, book: self._change(self._books[topic], book))
 
     def _change(self, sent: SentBook, book: BookSnapshot) -> bytes:
         """What brings the client's book up to date; empty when it is."""
@@ -319,7 +317,7 @@ class Coinbase(Counterpart):
         self._tape = Tape(SPEC.name, source.step_ns or NS_PER_SECOND)
         self._trades: dict[str, Trade] = {}
         self._quotes: dict[str, Quote] = {}
-        self._books: dict[str, OrderBook] = {}
+        self._books = RecordedBooks()
         self._orders = False
         self._intervals: dict[str, int] = {}
 
@@ -383,15 +381,8 @@ class Coinbase(Counterpart):
             bars = self._tape.bars(item, self._intervals)
             return [*trades, *orders, self._tape.quote(item), self._tape.book(item), *bars]
         if isinstance(item, BookSnapshot | BookUpdate):
-            return [self._whole(item)]
+            return [self._books.after(item)]
         return [item] if isinstance(item, Quote | Trade | OrderUpdate | Bar) else []
-
-    def _whole(self, change: BookSnapshot | BookUpdate) -> MarketEvent:
-        """The book after a recorded change."""
-        book = self._books.setdefault(change.symbol, OrderBook())
-        (book.replace if isinstance(change, BookSnapshot) else book.apply)(change.bids, change.asks)
-        bids, asks = book.depth()
-        return BookSnapshot(change.provider, change.symbol, change.ts_event, change.ts_recv, bids, asks)
 
 
 COUNTERPART = Coinbase

@@ -14,8 +14,8 @@ import msgspec
 from tickstream import numbers
 from tickstream.checked_book import CheckedBook, Side
 from tickstream.events import Bar, BookSnapshot, BookUpdate, MarketEvent, Quote, Trade
-from tickstream.order_book import OrderBook
 from tickstream.providers.kraken import INTERVALS, NO_PAIR, SPEC
+from tickstream.simulator.books import RecordedBooks, with_changes
 from tickstream.simulator.conversation import Conversation
 from tickstream.simulator.counterpart import Counterpart
 from tickstream.simulator.faults import LOST, FaultKind
@@ -265,16 +265,13 @@ class KrakenConversation(Conversation):
 
     def wanted(self, due: Round) -> list[Push]:
         """The pushes that are subscribed; of a book, what changes in it."""
-        found = []
-        for one in super().wanted(due):
-            if isinstance(one.item, BookSnapshot):
-                payload = self._books[one.item.symbol].message(one.item, self._wrong)
-                if payload is not None:
-                    self._wrong = 0
-                    found.append(push_of(one.item, one.topic, payload))
-            else:
-                found.append(one)
-        return found
+        return with_changes(super().wanted(due), self._book_change)
+
+    def _book_change(self, _topic: str, book: BookSnapshot) -> bytes | None:
+        payload = self._books[book.symbol].message(book, self._wrong)
+        if payload is not None:
+            self._wrong = 0
+        return payload
 
     def push(self, item: Item) -> Push:
         """The push of an event."""
@@ -315,7 +312,7 @@ class Kraken(Counterpart):
         """Market time."""
         self._tape = Tape(SPEC.name, source.step_ns or NS_PER_SECOND, written)
         self._intervals: dict[str, int] = {}
-        self._books: dict[str, OrderBook] = {}
+        self._books = RecordedBooks()
 
     @staticmethod
     def listed(symbol: str) -> Instrument:
@@ -358,15 +355,8 @@ class Kraken(Counterpart):
         if isinstance(item, Candle):
             return [*tape.trades(item), tape.quote(item), tape.book(item), *tape.bars(item, self._intervals)]
         if isinstance(item, BookSnapshot | BookUpdate):
-            return [self._whole(item)]
+            return [self._books.after(item)]
         return [item] if isinstance(item, Quote | Trade | Bar) else []
-
-    def _whole(self, change: BookSnapshot | BookUpdate) -> MarketEvent:
-        """The book after a recorded change."""
-        book = self._books.setdefault(change.symbol, OrderBook())
-        (book.replace if isinstance(change, BookSnapshot) else book.apply)(change.bids, change.asks)
-        bids, asks = book.depth()
-        return BookSnapshot(change.provider, change.symbol, change.ts_event, change.ts_recv, bids, asks)
 
 
 COUNTERPART = Kraken
